@@ -1,0 +1,76 @@
+"""The stored form of things: times, ids, default values. FireWorks' layout, read tolerantly and written as it does."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, NewType
+
+FwId = NewType("FwId", int)
+LaunchId = NewType("LaunchId", int)
+Document = dict[str, Any]
+
+#: An action that does nothing: all keys FireWorks 2.x writes, in its order.
+EMPTY_ACTION: dict[str, Any] = {
+    "stored_data": {},
+    "exit": False,
+    "update_spec": {},
+    "mod_spec": [],
+    "additions": [],
+    "detours": [],
+    "append_wfs": [],
+    "defuse_children": False,
+    "defuse_workflow": False,
+    "propagate": False,
+}
+
+
+class Absent:
+    """The value of a field that is not there. A singleton: compare with ``is ABSENT``."""
+
+    _one: Absent | None = None
+
+    def __new__(cls) -> Absent:
+        cls._one = cls._one or super().__new__(cls)
+        return cls._one
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT = Absent()
+
+
+def iso(moment: dt.datetime) -> str:
+    """Write a time as FireWorks does in fireworks and launches: ISO 8601 with offset, UTC."""
+    return moment.astimezone(dt.timezone.utc).isoformat()
+
+
+def read_time(value: Any) -> dt.datetime | None:
+    """Read either time format, old (naive, UTC) or new; None for anything else."""
+    if isinstance(value, str):
+        try:
+            value = dt.datetime.fromisoformat(value[:-1] + "+00:00" if value.endswith("Z") else value)
+        except ValueError:
+            return None
+    if not isinstance(value, dt.datetime):
+        return None
+    return value if value.tzinfo else value.replace(tzinfo=dt.timezone.utc)
+
+
+def get_path(document: Mapping[str, Any], path: str) -> Any:
+    """Return the value at a dotted path, or ABSENT."""
+    value: Any = document
+    for part in path.split("."):
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return ABSENT
+    return value
+
+
+def action_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an action with every key, whatever version wrote it."""
+    return {**EMPTY_ACTION, **(document or {})}
