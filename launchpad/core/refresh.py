@@ -1,0 +1,107 @@
+"""How a workflow follows what happened in it: a launch ended, a firework was let go, fireworks were added.
+
+The rules are FireWorks'; the walk is a queue, not a recursion, and looks at nothing it does not need.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from launchpad.core import states
+from launchpad.core.actions import apply_action
+from launchpad.core.changes import Plan
+from launchpad.core.documents import ABSENT, action_of, get_path, read_time
+from launchpad.core.draft import Draft
+from launchpad.core.snapshot import Snapshot
+from launchpad.core.states import COMPLETED, ENDED, FIZZLED, HELD, READY, WAITING
+
+
+def plan_refresh(snapshot: Snapshot, fw_ids: Iterable[int]) -> Plan:
+    """Return the plan by which a workflow follows the launches of these fireworks.
+
+    Raises Incomplete for what must be read first, BadDocument when an action cannot be applied.
+    """
+    draft = Draft(snapshot)
+    refresh(draft, fw_ids)
+    return draft.plan()
+
+
+def refresh(draft: Draft, fw_ids: Iterable[int]) -> None:
+    """Bring these fireworks, and all that follows from them, up to date."""
+    queue = deque(dict.fromkeys(fw_ids))
+    draft.require(queue, active_launches_of=[fw_id for fw_id in queue if not draft.is_new(fw_id)])
+    while queue:
+        fw_id = queue.popleft()
+        before = draft.state(fw_id)
+        if before in HELD:
+            continue
+        after = _state_of(draft, fw_id)
+        if after == before:
+            continue
+        draft.set_state(fw_id, after)
+        if after == READY:
+            _tell_fizzled_parents(draft, fw_id)
+        if after == COMPLETED:
+            launch_id = _representative(draft, fw_id)["launch_id"]
+            draft.snapshot.require(full_launches=[launch_id])
+            apply_action(draft, fw_id, action_of(draft.snapshot.full_launches[launch_id].get("action")))
+        if after in ENDED:
+            children = draft.graph.children[fw_id]
+            draft.require(children, active_launches_of=[child for child in children if not draft.is_new(child)])
+            queue.extend(children)
+
+
+def _state_of(draft: Draft, fw_id: int) -> str:
+    done = states.done_states(_allows_fizzled_parents(draft, fw_id))
+    # The first parent that is not done is witness enough; the plan then depends on no other.
+    if not all(draft.parent_state(parent) in done for parent in draft.graph.parents[fw_id]):
+        return WAITING
+    launch = _representative(draft, fw_id)
+    return str(launch["state"]) if launch else READY
+
+
+def _allows_fizzled_parents(draft: Draft, fw_id: int) -> bool:
+    value = get_path(draft.firework(fw_id), "spec._allow_fizzled_parents")
+    return value is not ABSENT and bool(value)
+
+
+def _representative(draft: Draft, fw_id: int) -> Mapping[str, Any]:
+    """Return the active launch that stands for a firework: the one that got furthest, of several completed the last to end."""
+    stored = draft.snapshot.launches
+    launches = [stored[launch_id] for launch_id in draft.launches(fw_id) if launch_id in stored]
+    return max(launches, key=lambda launch: (states.RANK.get(launch["state"], 0), _ended(launch)), default={})
+
+
+def _ended(launch: Mapping[str, Any]) -> float:
+    moment = read_time(launch.get("time_end"))
+    return moment.timestamp() if moment else 0.0
+
+
+def _tell_fizzled_parents(draft: Draft, fw_id: int) -> None:
+    """Put the documents of the FIZZLED parents, with their launches, into the spec of a child that runs all the same.
+
+    Renewed each time: what stands there may be of an attempt before.
+    """
+    if not _allows_fizzled_parents(draft, fw_id):
+        return
+    fizzled = [parent for parent in draft.graph.parents[fw_id] if draft.parent_state(parent) == FIZZLED]
+    if not fizzled and get_path(draft.firework(fw_id), "spec._fizzled_parents") is ABSENT:
+        return
+    snapshot = draft.snapshot
+    draft.require(fizzled, full=[*fizzled, fw_id])
+    snapshot.require(full_launches=[launch_id for parent in fizzled for launch_id in draft.launches(parent)])
+    draft.spec(fw_id)["_fizzled_parents"] = [
+        {
+            **{key: value for key, value in snapshot.fireworks[parent].items() if key != "_id"},
+            "state": FIZZLED,
+            "launches": [
+                {key: value for key, value in snapshot.full_launches[launch_id].items() if key != "_id"}
+                for launch_id in draft.launches(parent)
+            ],
+        }
+        for parent in fizzled
+    ]
+    if not fizzled:
+        del draft.spec(fw_id)["_fizzled_parents"]

@@ -1,0 +1,321 @@
+"""What a rerun does to one workflow: who is set back, to what, with which recovery, and who is refused and why.
+
+The reach of a rerun is FireWorks': the chosen fireworks, and everything below them that is past WAITING. Where this project
+decided otherwise (fireworks that are running or held, recoveries that outlive their use), the rule says so.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from launchpad.core import recovery, states
+from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Outcome, Plan
+from launchpad.core.documents import ABSENT, get_path, iso
+from launchpad.core.liveness import RUN_EXPIRATION_SECONDS, is_live, last_heartbeat
+from launchpad.core.snapshot import Snapshot
+from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, READY, RESERVED, RUNNING, WAITING
+from launchpad.errors import NoCheckpoint, UnknownLaunch
+
+EXCEPTION_DETAILS = "spec._exception_details"
+
+
+@dataclass(frozen=True)
+class RerunOptions:
+    """How to rerun. The same for all fireworks of one command, but for `launch_ids`."""
+
+    task_level: bool = False
+    #: Which attempt to resume, by fw_id; others take the newest that has a checkpoint.
+    launch_ids: Mapping[int, int] = field(default_factory=dict)
+    #: None: an empty new folder; "cp": a new folder with the old one's files; "prev_dir": the old folder.
+    recover_mode: str | None = None
+    clear_recovery: bool = False
+    #: Also fireworks whose run is alive; its late result will not be accepted.
+    running: bool = False
+    #: Also fireworks below that a person paused, defused or archived.
+    revive_held: bool = False
+    #: Keep the details of the exception in the spec of what is set back (FireWorks' EXCEPT_DETAILS_ON_RERUN).
+    keep_exception_details: bool = False
+    run_expiration_seconds: float = RUN_EXPIRATION_SECONDS
+    #: Whether a folder can be seen from here; only for warnings, for it may lie on the worker's disk.
+    folder_exists: Callable[[str], bool] = lambda folder: True
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What a target gets besides being set back."""
+
+    spec: Mapping[str, Any]
+    text: str
+    warnings: tuple[str, ...] = ()
+
+
+def plan_rerun(snapshot: Snapshot, targets: Mapping[int, str], options: RerunOptions) -> Plan:
+    """Return the plan that reruns `targets` ({fw_id: role}) of one workflow.
+
+    Raises Incomplete for what must be read first; UnknownLaunch and NoCheckpoint for a launch id that cannot be meant.
+    """
+    return _Rerun(snapshot, targets, options).plan()
+
+
+class _Rerun:
+    def __init__(self, snapshot: Snapshot, targets: Mapping[int, str], options: RerunOptions) -> None:
+        self.snapshot, self.targets, self.options = snapshot, targets, options
+        self.graph = snapshot.graph
+        self.refused: dict[int, str] = {}
+        self.skipped: dict[int, str] = {}
+        self.wishes: dict[int, _Wish] = {}
+
+    def plan(self) -> Plan:
+        snapshot = self.snapshot
+        snapshot.forget_consulted()
+        snapshot.require(self.targets)
+        snapshot.require(active_launches_of=self._below(self.targets))
+        snapshot.require(attempts=self._attempts_needed())
+        for fw_id in self.targets:
+            self._judge(fw_id)
+        self._refuse_above_live()
+        accepted = [fw_id for fw_id in self.wishes if self._state(fw_id) != WAITING]
+        reset = self._reset(accepted)
+        for fw_id in reset:
+            self.refused.pop(fw_id, None)  # an action defused it, and that action is undone
+        fresh = {fw_id: self._fresh_state(fw_id, reset) for fw_id in reset}
+        self._skip_untouched_ready(accepted, reset, fresh)
+        return self._assemble(accepted, reset, fresh)
+
+    # reading the snapshot
+
+    def _state(self, fw_id: int) -> str:
+        return self.snapshot.firework_state(fw_id)
+
+    def _started(self, fw_id: int) -> bool:
+        """Nothing active lies behind a WAITING firework, so that is where a rerun's reach ends."""
+        return self._state(fw_id) != WAITING
+
+    def _below(self, start: Iterable[int]) -> list[int]:
+        return self.graph.reach([fw_id for fw_id in start if self._started(fw_id)], enter=self._started)
+
+    def _active(self, fw_id: int) -> list[Mapping[str, Any]]:
+        launches = self.snapshot.launches
+        return [launches[launch_id] for launch_id in self.snapshot.active_launches(fw_id) if launch_id in launches]
+
+    def _live_launch(self, fw_id: int) -> Mapping[str, Any] | None:
+        for launch in self._active(fw_id):
+            if is_live(launch, self.snapshot.now, self.options.run_expiration_seconds):
+                return launch
+        return None
+
+    def _attempts_needed(self) -> list[int]:
+        if self.options.task_level:
+            return list(self.targets)
+        if self.options.keep_exception_details:
+            return [fw_id for fw_id in self._below(self.targets) if self._state(fw_id) == FIZZLED]
+        return []
+
+    # judging the targets
+
+    def _judge(self, fw_id: int) -> None:
+        state = self._state(fw_id)
+        if state == ARCHIVED or (state == DEFUSED and not self.options.revive_held):
+            self.refused[fw_id] = f"is {state}" + ("; reignite it first" if state == DEFUSED else "")
+        elif state == RUNNING and not self.options.running and (live := self._live_launch(fw_id)):
+            self.refused[fw_id] = f"is RUNNING {_whereabouts(live)}; --running reruns it all the same"
+        elif self.options.task_level:
+            self._judge_task_level(fw_id, state)
+        elif state == WAITING and not (self.options.clear_recovery and self._recovery(fw_id) is not ABSENT):
+            self.skipped[fw_id] = "is WAITING already"
+        else:
+            self.wishes[fw_id] = self._plain_wish(fw_id, state)
+
+    def _judge_task_level(self, fw_id: int, state: str) -> None:
+        launch_id = self.options.launch_ids.get(fw_id)
+        attempts = self.snapshot.attempts[fw_id]
+        if launch_id is not None:
+            chosen = next((launch for launch in attempts if launch["launch_id"] == launch_id), None)
+            if chosen is None:
+                raise UnknownLaunch(f"Launch {launch_id} is no attempt of firework {fw_id}.", launch_id=launch_id)
+            if recovery.checkpoint_of(chosen) is None:
+                raise NoCheckpoint(fw_id=fw_id, launch_id=launch_id)
+            self.wishes[fw_id] = self._recovery_wish(fw_id, chosen)
+        elif state == WAITING:
+            self.skipped[fw_id] = "is WAITING already"
+        elif state not in (FIZZLED, RUNNING) and not any(launch["state"] == FIZZLED for launch in self._active(fw_id)):
+            self.refused[fw_id] = f"is {state}: it has not failed, so there is no task to resume"
+        elif chosen := recovery.newest_with_checkpoint(attempts):
+            self.wishes[fw_id] = self._recovery_wish(fw_id, chosen)
+        elif self._recovery(fw_id) is not ABSENT:
+            self.wishes[fw_id] = self._plain_wish(fw_id, state)
+        else:
+            self.wishes[fw_id] = _Wish({}, "starts over: no attempt of it has a checkpoint")
+
+    def _recovery(self, fw_id: int) -> Any:
+        return get_path(self.snapshot.fireworks[fw_id], recovery.RECOVERY)
+
+    def _recovery_wish(self, fw_id: int, launch: Mapping[str, Any]) -> _Wish:
+        mode, folder = self.options.recover_mode, str(launch.get("launch_dir"))
+        text = f"resumes at {recovery.describe(recovery.recovery_from(launch, mode))}"
+        text += {recovery.COPY: f", with a copy of {folder}", recovery.PREVIOUS_DIR: f", in {folder}"}.get(mode or "", "")
+        unseen = mode is not None and not self.options.folder_exists(folder)
+        warnings = (f"{folder} is not seen from this machine; the worker that runs it must see it",) if unseen else ()
+        return _Wish(recovery.set_recovery(self.snapshot.fireworks[fw_id], launch, mode), text, warnings)
+
+    def _plain_wish(self, fw_id: int, state: str) -> _Wish:
+        firework, carried = self.snapshot.fireworks[fw_id], self._recovery(fw_id)
+        if carried is ABSENT:
+            return _Wish({}, "set back")
+        if self.options.clear_recovery:
+            return _Wish(recovery.drop_recovery(firework), "set back; its recovery is cleared, it starts over")
+        if state == COMPLETED:
+            return _Wish(recovery.drop_recovery(firework), "set back; its recovery has served, it starts over")
+        return _Wish({}, f"set back; keeps its recovery: resumes at {recovery.describe(carried)}")
+
+    # who is reached
+
+    def _refuse_above_live(self) -> None:
+        """A live run below a target must not be cut off unasked: refuse the targets that would."""
+        if self.options.running:
+            return
+        reached = set(self._below(self.wishes))
+        live = [fw_id for fw_id in reached if self._state(fw_id) == RUNNING and self._live_launch(fw_id)]
+        for fw_id in live:
+            cut = f"firework {fw_id} below it is RUNNING {_whereabouts(self._live_launch(fw_id) or {})}; --running reruns it all the same"
+            for above in self._above(fw_id, reached):
+                if self.wishes.pop(above, None):
+                    self.refused[above] = cut
+
+    def _above(self, fw_id: int, within: set[int]) -> list[int]:
+        seen, queue = {fw_id}, deque([fw_id])
+        while queue:
+            for parent in self.graph.parents[queue.popleft()]:
+                if parent in within and parent not in seen:
+                    seen.add(parent)
+                    queue.append(parent)
+        return list(seen)
+
+    def _reset(self, accepted: list[int]) -> set[int]:
+        below = self._below(accepted)
+        undone = {child for fw_id in below for child in self._defused_by_action(fw_id, below)}
+        held = {
+            fw_id
+            for fw_id in below
+            if self._state(fw_id) in states.HELD and fw_id not in undone and not self.options.revive_held
+        }
+        return {fw_id for fw_id in below if fw_id not in held} | set(accepted)
+
+    def _defused_by_action(self, fw_id: int, below: list[int]) -> list[int]:
+        """Return the fireworks that a launch which is archived now had defused: no person holds them."""
+        actions = [launch.get("action") or {} for launch in self._active(fw_id)]
+        if any(action.get("defuse_workflow") for action in actions):
+            return [other for other in below if self._state(other) == DEFUSED]
+        if any(action.get("defuse_children") for action in actions):
+            return [child for child in self.graph.children[fw_id] if self._state(child) == DEFUSED]
+        return []
+
+    def _fresh_state(self, fw_id: int, reset: set[int]) -> str:
+        parents = self.graph.parents[fw_id]
+        if any(parent in reset for parent in parents):
+            return WAITING
+        allows = get_path(self.snapshot.fireworks[fw_id], "spec._allow_fizzled_parents")
+        done = states.done_states(bool(allows) and allows is not ABSENT)
+        return READY if all(self.snapshot.consult(parent) in done for parent in parents) else WAITING
+
+    def _skip_untouched_ready(self, accepted: list[int], reset: set[int], fresh: dict[int, str]) -> None:
+        for fw_id in accepted:
+            untouched = self._state(fw_id) == fresh[fw_id] == READY and not self.snapshot.active_launches(fw_id)
+            alone = not any(child in reset for child in self.graph.children[fw_id])
+            if untouched and alone and not self.wishes[fw_id].spec:
+                self.skipped[fw_id] = "is READY already" + self.wishes[fw_id].text.removeprefix("set back")
+                del self.wishes[fw_id], fresh[fw_id]
+                reset.discard(fw_id)
+
+    # the plan
+
+    def _assemble(self, accepted: list[int], reset: set[int], fresh: dict[int, str]) -> Plan:
+        heads = [fw_id for fw_id in accepted if fw_id in reset]
+        below = set(self._below(child for fw_id in heads for child in self.graph.children[fw_id]))
+        depth = self.graph.depths(reset)
+        changes, archived, outcomes = [], [], self._remarks()
+        for fw_id in sorted(reset, key=lambda fw_id: (-depth[fw_id], fw_id)):
+            spec = self._spec_fields(fw_id, fw_id in below)
+            changes.append(self._change(fw_id, fresh[fw_id], spec))
+            archived += [ArchivedLaunch(launch_id, (fw_id,)) for launch_id in self.snapshot.active_launches(fw_id)]
+            outcomes.append(self._outcome(fw_id, fresh[fw_id], fw_id in below))
+        for fw_id, wish in self.wishes.items():
+            if fw_id not in reset:  # WAITING already, and only its spec changes
+                changes.append(self._change(fw_id, WAITING, dict(wish.spec)))
+                outcomes.append(Outcome(fw_id, "changed", wish.text.removeprefix("set back; "), **self._facts(fw_id), after=WAITING))
+        outcomes.sort(key=lambda outcome: (outcome.role == "descendant", outcome.fw_id))
+        return Plan(
+            self.snapshot.workflow_id,
+            changes=tuple(changes),
+            archived=tuple(archived),
+            guard=self.snapshot.guard(),
+            outcomes=tuple(outcomes),
+        )
+
+    def _spec_fields(self, fw_id: int, is_below: bool) -> dict[str, Any]:
+        firework = self.snapshot.fireworks[fw_id]
+        # What lies below a rerun starts over: its inputs may have changed.
+        fields = recovery.drop_recovery(firework) if is_below or fw_id not in self.wishes else dict(self.wishes[fw_id].spec)
+        if self._state(fw_id) == FIZZLED:
+            details = self._exception_details(fw_id)
+            if details is not ABSENT or get_path(firework, EXCEPTION_DETAILS) is not ABSENT:
+                fields[EXCEPTION_DETAILS] = details
+        return fields
+
+    def _exception_details(self, fw_id: int) -> Any:
+        active = set(self.snapshot.active_launches(fw_id))
+        for launch in self.snapshot.attempts.get(fw_id, []) if self.options.keep_exception_details else []:
+            if launch["launch_id"] in active:
+                details = get_path(launch, "action.stored_data._exception._details")
+                return ABSENT if details is None else details
+        return ABSENT
+
+    def _change(self, fw_id: int, state: str, spec: Mapping[str, Any]) -> Change:
+        firework, launches = self.snapshot.fireworks[fw_id], self.snapshot.active_launches(fw_id)
+        after: dict[str, Any] = {"state": state, "updated_on": iso(self.snapshot.now), **spec}
+        if launches:
+            already = list(firework.get("archived_launches") or [])
+            after["launches"] = []
+            after["archived_launches"] = list(dict.fromkeys(already + launches))
+        before = {path: get_path(firework, path) for path in after}
+        return Change(FIREWORKS, fw_id, before, after)
+
+    # the report
+
+    def _facts(self, fw_id: int) -> dict[str, Any]:
+        role = self.targets.get(fw_id, "descendant")
+        return {"role": role, "name": str(self.snapshot.fireworks[fw_id].get("name", "")), "before": self._state(fw_id)}
+
+    def _remarks(self) -> list[Outcome]:
+        said = []
+        for kind, texts in (("refused", self.refused), ("skipped", self.skipped)):
+            for fw_id, text in texts.items():
+                said.append(Outcome(fw_id, kind, text, **self._facts(fw_id), after=self._state(fw_id)))
+        return said
+
+    def _outcome(self, fw_id: int, fresh: str, is_below: bool) -> Outcome:
+        wish = self.wishes.get(fw_id)
+        if wish and is_below and wish.spec.get(recovery.RECOVERY, ABSENT) is not ABSENT:
+            wish = _Wish({}, "starts over: a firework above it is rerun too, so its inputs may change")
+        warnings = (wish.warnings if wish else ()) + self._interruptions(fw_id)
+        return Outcome(fw_id, "changed", wish.text if wish else "set back", **self._facts(fw_id), after=fresh, warnings=warnings)
+
+    def _interruptions(self, fw_id: int) -> tuple[str, ...]:
+        state = self._state(fw_id)
+        if state == RESERVED:
+            return ("its reservation is archived; its queue job is not cancelled",)
+        if state != RUNNING:
+            return ()
+        if live := self._live_launch(fw_id):
+            return (f"it was running {_whereabouts(live)}; the late result of that run will not be used",)
+        heard = [moment for launch in self._active(fw_id) if (moment := last_heartbeat(launch))]
+        return (f"its run was lost: last heard of at {iso(max(heard))}" if heard else "its run was lost: nothing was ever heard of it",)
+
+
+def _whereabouts(launch: Mapping[str, Any]) -> str:
+    heard = last_heartbeat(launch)
+    where = f"on {launch.get('host') or 'an unknown host'}"
+    return where + (f" (last heard of at {iso(heard)})" if heard else "")
