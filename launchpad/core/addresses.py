@@ -12,7 +12,7 @@ HIDDEN = "***"
 RESERVED_NAMES = ("admin", "config", "local")
 
 # A password may hold unescaped "/" and "@" (by mistake): up to the last "@" everything may be part of it.
-_CREDENTIALS = re.compile(r"(mongodb(?:\+srv)?://[^\s:@/?]*):\S*@")
+_CREDENTIALS = re.compile(r"(\b[a-zA-Z][\w+.-]*://[^\s:@/?]*):\S*@")
 _CREDENTIALS_OF_ONE_ADDRESS = re.compile(r"(\s*mongodb(?:\+srv)?://[^:@/?]*):.*@", re.DOTALL)
 _SECRET_WORD = r"(?:password|passphrase|passwd|secret|token)"
 _SECRET_OPTION = re.compile(rf"([?&,=:]\w*{_SECRET_WORD}\w*[=:])[^&\s,]*", re.IGNORECASE)
