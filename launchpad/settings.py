@@ -180,9 +180,13 @@ def _whole(value: Any) -> int:
 
 
 def _port(value: Any) -> int:
-    if not 0 < _whole(value) < 65536:
+    try:
+        port = _whole(value)
+    except ValueError:
+        port = 0
+    if not 0 < port < 65536:
         raise ValueError("a port number, 1 to 65535")
-    return _whole(value)
+    return port
 
 
 def _seconds(value: Any) -> float:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
 import tempfile
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from launchpad.errors import ConfigurationError
+from launchpad.errors import BadDocument, ConfigurationError
 
 #: Nobody writes this much by hand; more is another kind of file.
 LARGEST_FILE = 1_000_000
@@ -74,59 +73,20 @@ def _from_json(text: str, path: Path) -> Any:
         raise ConfigurationError(f"{path} is not valid JSON: {problem}.") from None
 
 
-# YAML 1.2: `NO` is text and 012 is twelve, where PyYAML by itself goes by version 1.1.
-_SCALARS = {
-    "null": re.compile(r"^(?:~|null|Null|NULL|)$"),
-    "bool": re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"),
-    "int": re.compile(r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$"),
-    "float": re.compile(r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF))$"),
-}
-
-
 def _from_yaml(text: str, path: Path) -> Any:
-    import yaml  # late: a command with --uri or no settings at all does without
+    from launchpad.model.yaml_text import read_yaml  # late, for it loads yaml: a command with --uri does without
 
-    loader = _loader(yaml)
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, loader)):
-            raise ConfigurationError(f"{path} uses a YAML alias (*name), which settings files may not.")
-        return yaml.load(text, loader)  # noqa: S506 (a safe loader with other scalars)
-    except RecursionError:
-        raise ConfigurationError(f"{path} is nested too deeply.") from None
-    except yaml.MarkedYAMLError as problem:
-        mark = problem.problem_mark or problem.context_mark
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigurationError(f"{path} is not valid YAML{where}: {problem.problem}.") from None
-    except (yaml.YAMLError, ValueError):
-        raise ConfigurationError(f"{path} is not valid YAML.") from None
-
-
-def _loader(yaml: Any) -> Any:
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        yaml_implicit_resolvers: dict[str, Any] = {}
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-            keys = [key.value for key, _ in node.value]
-            for number, (key, _) in enumerate(node.value):
-                if key.value in keys[:number]:
-                    problem = f"the key {key.value} stands there twice"
-                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
-            return mapping
-
-        def construct_whole(self, node: Any) -> int:
-            return int(node.value, 0 if node.value[:2] in ("0o", "0x") else 10)
-
-    for kind, pattern in _SCALARS.items():
-        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", pattern, None)
-    Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_whole)
-    return Loader
+        return read_yaml(text, str(path))
+    except BadDocument as problem:
+        raise ConfigurationError(str(problem)) from None
 
 
 def write_settings_file(path: Path, values: Mapping[str, Any], *, overwrite: bool) -> None:
     """Write a settings file that only the user can read, whole or not at all. Raises ConfigurationError."""
-    # Values as JSON, which is YAML in quotes: whatever reads them gets the same text back.
-    text = "".join(f"{key}: {_as_yaml(value)}\n" for key, value in values.items())
+    from launchpad.model.yaml_text import write_yaml
+
+    text = write_yaml(dict(values))
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
         try:
@@ -155,8 +115,3 @@ def _put_in_place(temporary: str, path: Path, overwrite: bool) -> None:
         if path.exists():
             raise FileExistsError from None
         os.replace(temporary, path)
-
-
-def _as_yaml(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return re.sub("[\x7f-\x9f\ufeff\ufffe\uffff\ud800-\udfff\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)

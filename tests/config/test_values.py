@@ -181,7 +181,7 @@ def test_a_program_may_give_the_same_keys(tmp_path: Path) -> None:
         ("name: mine", "names no database"),
         ("", "names no database"),
         ("- host", "must hold `key: value` lines"),
-        ("host: h\nport: http", "port in .* must be a port number, 1 to 65535, not 'http'|port in .* must be a whole number"),
+        ("host: h\nport: http", "port in .* must be a port number, 1 to 65535, not 'http'"),
         ("host: h\nport: 70000", "port in .* must be a port number, 1 to 65535, not 70000"),
         ("host: h\nname: 12", "name in .* must be text"),
         ("host: h\nuri_mode: maybe", "uri_mode in .* must be true or false, not 'maybe'"),
@@ -196,10 +196,9 @@ def test_a_program_may_give_the_same_keys(tmp_path: Path) -> None:
         ("host: mongodb://", "MongoDB address of host in .* cannot be read"),
         ("host: h\npath: x.db", "names two databases, host and path"),
         ("path: sqlite://pad.db", "sqlite://pad.db in .* names no file"),
-        ("host: h\nhost: g", "not valid YAML in line 2, column 1: the key host stands there twice"),
-        ("host: [h", "not valid YAML in line"),
-        ("host: &a h\nname: *a", "uses a YAML alias"),
-        ("host: !!python/object:os.system x", "not valid YAML in line 1, column 7"),
+        ("host: h\nhost: g", "line 2, column 1: the key 'host' stands here a second time"),
+        ("host: [h", "line 2, column 1: this is no valid YAML"),
+        ("host: !!python/object:os.system x", "line 1, column 7: .* cannot be read as"),
         ("host: h\nssl: false\nssl_ca_file: /ca.pem", "sets ssl_ca_file, but `ssl: false` turns encryption off"),
         ("host: h\nssl_certfile: /a\nssl_keyfile: /b", "ssl_certfile and ssl_keyfile in .* name two files"),
     ],
@@ -412,7 +411,7 @@ def test_a_file_that_is_there_is_not_overwritten_unless_asked(tmp_path: Path) ->
         write_launchpad_file(file, {"host": "new"})
     assert file.read_text() == "host: old\n"
     write_launchpad_file(file, {"host": "new"}, overwrite=True)
-    assert (file.read_text(), file.stat().st_mode & 0o777) == ('host: "new"\n', 0o600)
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("host: new\n", 0o600)
     assert [path.name for path in tmp_path.iterdir()] == ["my_launchpad.yaml"]
 
 
