@@ -70,8 +70,8 @@ def _allows_fizzled_parents(draft: Draft, fw_id: int) -> bool:
 def _representative(draft: Draft, fw_id: int) -> Mapping[str, Any]:
     """Return the active launch that stands for a firework: the one that got furthest, of several completed the last to end."""
     stored = draft.snapshot.launches
-    launches = [stored[launch_id] for launch_id in draft.launches(fw_id) if launch_id in stored]
-    return max(launches, key=lambda launch: (states.RANK.get(launch["state"], 0), _ended(launch)), default={})
+    launches = [stored[launch_id] for launch_id in draft.launches(fw_id) if stored[launch_id]["state"] in states.RANK]
+    return max(launches, key=lambda launch: (states.RANK[launch["state"]], _ended(launch)), default={})
 
 
 def _ended(launch: Mapping[str, Any]) -> float:

@@ -16,6 +16,10 @@ from launchpad.core.documents import ABSENT
 from launchpad.core.graph import Graph
 
 
+#: Beyond this many single states it is cheaper to compare or write all of a workflow's states at once.
+MANY_STATES = 50
+
+
 @dataclass
 class Wanted:
     """What several planners still need: to be read in one go."""
@@ -127,7 +131,7 @@ class Snapshot:
 
         Not the whole of `fw_states`: neighbours that the plan did not look at may move on meanwhile.
         """
-        if self.lacks_states:
+        if self.lacks_states or len(self._consulted) > MANY_STATES:
             return {"fw_states": self.workflow.get("fw_states", ABSENT)}
         return {f"fw_states.{fw_id}": self._stored_states.get(fw_id, ABSENT) for fw_id in self._consulted}
 

@@ -1,0 +1,130 @@
+"""Snapshots read in batches, and planners served with what they ask for until each has its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, WORKFLOWS, Plan
+from launchpad.core.snapshot import Incomplete, Snapshot, Wanted
+from launchpad.store.store import Store
+
+#: What planning needs of a firework, when its spec does not matter.
+LIGHT = dict.fromkeys(
+    (
+        "fw_id",
+        "name",
+        "state",
+        "launches",
+        "archived_launches",
+        "updated_on",
+        "spec._recovery",
+        "spec._launch_dir",
+        "spec._allow_fizzled_parents",
+        "spec._dupefinder",
+        "spec._exception_details",
+        "spec._fizzled_parents.fw_id",
+    ),
+    1,
+)
+
+#: What planning does not need of a launch, when its action does not matter.
+HEAVY_LAUNCH = dict.fromkeys(
+    (
+        "state_history.checkpoint",
+        "trackers",
+        "action.stored_data",
+        "action.update_spec",
+        "action.mod_spec",
+        "action.additions",
+        "action.detours",
+        "action.append_wfs",
+    ),
+    0,
+)
+
+#: What a recovery does not need of an attempt.
+HEAVY_ATTEMPT = dict.fromkeys(("trackers", "action.additions", "action.detours", "action.append_wfs"), 0)
+
+Planner = Callable[[Snapshot], Plan]
+
+
+def load(store: Store, *, fw_ids: Iterable[int] = (), workflow_ids: Iterable[Any] = ()) -> list[Snapshot]:
+    """Return snapshots of the workflows that hold these fireworks, or have these ids, with nothing but their own document."""
+    fields = {"metadata": 0}
+    ids = list(workflow_ids)
+    documents = list(store.by_ids(WORKFLOWS, "_id", ids, fields=fields)) if ids else store.workflows_of(fw_ids, fields=fields)
+    now = store.now()
+    return [Snapshot(document, now) for document in documents]
+
+
+def plan_all(store: Store, snapshots: Sequence[Snapshot], planner: Planner) -> list[tuple[Snapshot, Plan]]:
+    """Plan each workflow, reading what the planners ask for: one round of queries serves all of them."""
+    plans: list[tuple[Snapshot, Plan]] = []
+    todo = list(snapshots)
+    while todo:
+        asked: list[tuple[Snapshot, Wanted]] = []
+        for snapshot in todo:
+            try:
+                plans.append((snapshot, planner(snapshot)))
+            except Incomplete as incomplete:
+                asked.append((snapshot, incomplete.wanted))
+        supply(store, asked)
+        todo = [snapshot for snapshot, _ in asked]
+    return plans
+
+
+def supply(store: Store, asked: Sequence[tuple[Snapshot, Wanted]]) -> None:
+    """Read what snapshots lack."""
+    everything = Wanted()
+    for _, wanted in asked:
+        everything.add(wanted)
+    light = everything.fireworks - everything.full_fireworks
+    fireworks = {doc["fw_id"]: doc for doc in store.by_ids(FIREWORKS, "fw_id", light, fields=LIGHT)}
+    full = {doc["fw_id"]: doc for doc in store.by_ids(FIREWORKS, "fw_id", everything.full_fireworks)}
+    launches = store.launches(everything.launches, fields=HEAVY_LAUNCH)
+    full_launches = store.launches(everything.full_launches)
+    for launch in [*launches.values(), *full_launches.values()]:
+        store.resolve_action(launch)
+    attempts = _attempts(store, asked)
+    new_ids = store.next_ids("fw_id", everything.new_ids) if everything.new_ids else []
+    for snapshot, wanted in asked:
+        for fw_id in wanted.fireworks | wanted.full_fireworks:
+            # A node without a document: FireWorks can leave one behind. It counts as held: nothing about it can change.
+            snapshot.fireworks[fw_id] = full.get(fw_id) or fireworks.get(fw_id) or _missing(fw_id)
+        snapshot.full |= wanted.full_fireworks
+        for launch_id in wanted.launches:
+            snapshot.launches[launch_id] = launches.get(launch_id) or {"launch_id": launch_id, "state": "MISSING"}
+        for launch_id in wanted.full_launches:
+            snapshot.full_launches[launch_id] = full_launches.get(launch_id) or {"launch_id": launch_id, "state": "MISSING"}
+        for fw_id in wanted.attempts:
+            snapshot.attempts[fw_id] = attempts.get(fw_id, [])
+        snapshot.new_ids += [new_ids.pop(0) for _ in range(wanted.new_ids)]
+
+
+def _missing(fw_id: int) -> dict[str, Any]:
+    return {"fw_id": fw_id, "name": "", "state": "ARCHIVED", "spec": {}, "launches": [], "archived_launches": []}
+
+
+def _attempts(store: Store, asked: Sequence[tuple[Snapshot, Wanted]]) -> dict[int, list[dict[str, Any]]]:
+    """Return all attempts of the fireworks asked for, newest first.
+
+    The ids come from the firework, and from the archived launches themselves: FireWorks' tools may drop them from the firework.
+    """
+    listed: dict[int, set[int]] = {}
+    for snapshot, wanted in asked:
+        for fw_id in wanted.attempts:
+            firework: Mapping[str, Any] = snapshot.fireworks[fw_id]
+            listed[fw_id] = {*(firework.get("launches") or ()), *(firework.get("archived_launches") or ())}
+    if not listed:
+        return {}
+    found = store.launches({launch_id for ids in listed.values() for launch_id in ids}, fields=HEAVY_ATTEMPT)
+    for doc in store.by_ids(ARCHIVED_LAUNCHES, "archived.fw_ids", listed, fields=HEAVY_ATTEMPT):
+        found.setdefault(doc["launch_id"], doc)
+        for fw_id in doc["archived"]["fw_ids"]:
+            if fw_id in listed:
+                listed[fw_id].add(doc["launch_id"])
+    return {
+        fw_id: sorted((found[launch_id] for launch_id in ids if launch_id in found), key=lambda doc: -int(doc["launch_id"]))
+        for fw_id, ids in listed.items()
+    }
