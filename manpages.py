@@ -1,0 +1,56 @@
+"""The parsers from which the build makes the man pages: `lpad`, `rlaunch`, and one for each command of lpad.
+
+`[build_manpages]` in setup.cfg names them: `lpad`, `rlaunch`, and each command by its own name. Not part of the installed library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+
+# Otherwise the pages would depend on the width of the terminal in which they were built.
+os.environ["COLUMNS"] = "100"
+
+from lpad.parser import build_parser, build_rlaunch_parser
+
+
+def lpad() -> argparse.ArgumentParser:
+    """Return the parser of lpad with all its commands."""
+    return _with_summary(build_parser())
+
+
+def rlaunch() -> argparse.ArgumentParser:
+    """Return the parser of rlaunch with all its commands."""
+    return _with_summary(build_rlaunch_parser())
+
+
+def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parsers of the commands, each under its first name."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, command in action.choices.items():
+                if command not in found.values():
+                    found[name] = command
+    return found
+
+
+def __getattr__(name: str) -> Callable[[], argparse.ArgumentParser]:
+    if name.startswith("_"):
+        raise AttributeError(name)
+    return lambda: _page_of_command(name)
+
+
+def _page_of_command(name: str) -> argparse.ArgumentParser:
+    """Return one command's parser, called `lpad-NAME` as man pages are, but with the usage as one types it."""
+    parser = commands(build_parser())[name]
+    parser.usage = parser.format_usage().removeprefix("usage: ").strip().replace("%", "%%")
+    parser.prog = f"lpad-{name}"
+    return _with_summary(parser)
+
+
+def _with_summary(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    summary = (parser.description or "").strip().split("\n\n")[0].split(". ")[0]
+    parser.man_short_description = " ".join(summary.split()).rstrip(".")  # type: ignore[attr-defined]
+    return parser
