@@ -1,6 +1,7 @@
 """The parsers from which the build makes the man pages: `lpad`, `rlaunch`, and one for each command of lpad.
 
-`[build_manpages]` in setup.cfg names them: `lpad`, `rlaunch`, and each command by its own name. Not part of the installed library.
+`[build_manpages]` in setup.cfg names them: `lpad`, `rlaunch`, and each command by its own name.
+Not part of the installed library.
 """
 
 from __future__ import annotations
