@@ -164,15 +164,18 @@ def _wild_card(part: str) -> str:
     return f"[{'^' if negated else ''}{inside}]"
 
 
-#: The fields that FireWorks' documents have at their top level.
-FIREWORK_FIELDS = ("fw_id", "name", "state", "spec", "created_on", "updated_on", "launches", "archived_launches", "_id")
-WORKFLOW_FIELDS = (
-    *("name", "state", "nodes", "links", "parent_links", "fw_states", "metadata", "created_on", "updated_on", "locked", "_id"),
-)
-LAUNCH_FIELDS = (
-    *("launch_id", "fw_id", "state", "action", "state_history", "launch_dir", "host", "ip", "fworker", "trackers", "time_start"),
-    *("time_end", "runtime_secs", "reservedtime_secs", "lease", "cause", "_id"),
-)
+#: The fields that documents have at their top level, by collection.
+_FIELDS = {
+    "fireworks": "fw_id name state spec created_on updated_on launches archived_launches _id",
+    "workflows": "name state nodes links parent_links fw_states metadata created_on updated_on locked _id",
+    "launches": """launch_id fw_id state action state_history launch_dir host ip fworker trackers time_start time_end runtime_secs
+        reservedtime_secs lease cause pending _id""",
+}
+
+
+def fields_of(collection: str) -> list[str]:
+    """Return the fields that the documents of a collection have at their top level."""
+    return _FIELDS[collection].split()
 
 
 def doubtful_field(query: Mapping[str, Any], fields: Sequence[str]) -> str:

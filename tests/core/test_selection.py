@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launchpad.core.selection import (
-    FIREWORK_FIELDS,
     Selection,
     doubtful_field,
+    fields_of,
     name_pattern,
     parse_ids,
     parse_states,
@@ -172,4 +172,4 @@ def test_a_selection_is_described_as_it_would_be_typed():
     ],
 )
 def test_a_field_that_does_not_exist_is_noticed(query, sentence):
-    assert doubtful_field(query, FIREWORK_FIELDS) == sentence
+    assert doubtful_field(query, fields_of("fireworks")) == sentence

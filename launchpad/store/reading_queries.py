@@ -1,0 +1,114 @@
+"""Reading for people: fireworks and workflows with their launches, a few queries for any number of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.core.selection import Selection
+from launchpad.store.backend import Sort
+from launchpad.store.selecting import BATCH, LONGEST_SEARCH, firework_query, select_fw_ids, workflow_query
+from launchpad.store.sorting import find_sorted
+from launchpad.store.store import Store
+
+Documents = dict[int, list[dict[str, Any]]]
+
+
+def find_fireworks(
+    store: Store, selection: Selection, fields: Sequence[str] | None, *, sort: Sort = (), limit: int = 0
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the fireworks selected, some hundred at a time; by id if no `sort` is given. `fields`: None for all."""
+    if selection.qid or selection.launches_mode or len(selection.fw_ids) > BATCH:
+        for ids in select_fw_ids(store.backend, selection, sort=sort or [("fw_id", 1)], limit=limit):
+            projection = dict.fromkeys(fields, 1) if fields is not None else None
+            found = {doc["fw_id"]: doc for doc in store.by_ids(FIREWORKS, "fw_id", ids, fields=projection)}
+            yield [found[fw_id] for fw_id in ids if fw_id in found]
+        return
+    query, order = firework_query(selection), sort or [("fw_id", 1)]
+    yield from _in_batches(
+        find_sorted(store.backend, FIREWORKS, query, order, fields=fields, limit=limit, max_time=LONGEST_SEARCH)
+    )
+
+
+def find_workflows(
+    store: Store, selection: Selection, fields: Sequence[str] | None, *, sort: Sort = (), limit: int = 0
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the workflows selected, some hundred at a time, in the order they were added if no `sort` is given."""
+    query, order = workflow_query(selection), sort or [("_id", 1)]
+    yield from _in_batches(
+        find_sorted(store.backend, WORKFLOWS, query, order, fields=fields, limit=limit, max_time=LONGEST_SEARCH)
+    )
+
+
+def launches_of(
+    store: Store, fireworks: Iterable[Mapping[str, Any]], fields: Sequence[str] | None = None
+) -> dict[int, dict[str, Any]]:
+    """Return the active launches of these fireworks by id, their actions in place."""
+    ids = {launch_id for firework in fireworks for launch_id in firework.get("launches") or ()}
+    found = store.launches(ids, fields=dict.fromkeys(fields, 1) if fields else None) if ids else {}
+    for launch in found.values():
+        store.resolve_action(launch)
+    return found
+
+
+def attempts_of(store: Store, fireworks: Sequence[Mapping[str, Any]]) -> tuple[Documents, Documents]:
+    """Return the active and the archived launches of these fireworks by fw_id, oldest first, their actions in place.
+
+    Archived launches are those that the firework lists, wherever they lie, and those that say so themselves: FireWorks' tools may
+    drop them from the firework.
+    """
+    listed = {launch_id for firework in fireworks for field in _LISTS for launch_id in firework.get(field) or ()}
+    found = store.launches(listed) if listed else {}
+    archived = {firework["fw_id"]: set(firework.get("archived_launches") or ()) for firework in fireworks}
+    for launch in store.by_ids(ARCHIVED_LAUNCHES, "archived.fw_ids", archived):
+        found.setdefault(launch["launch_id"], launch)
+        for fw_id in launch["archived"]["fw_ids"]:
+            archived.get(fw_id, set()).add(launch["launch_id"])
+    for launch in found.values():
+        store.resolve_action(launch)
+    active = {firework["fw_id"]: set(firework.get("launches") or ()) for firework in fireworks}
+    return _sorted_launches(active, found), _sorted_launches(
+        {fw_id: ids - active[fw_id] for fw_id, ids in archived.items()}, found
+    )
+
+
+_LISTS = ("launches", "archived_launches")
+
+
+def _sorted_launches(ids: Mapping[int, Iterable[int]], found: Mapping[int, dict[str, Any]]) -> Documents:
+    return {fw_id: [found[number] for number in sorted(numbers) if number in found] for fw_id, numbers in ids.items()}
+
+
+def tracked_launches(store: Store, fw_ids: Iterable[int]) -> Documents:
+    """Return what the launches of these fireworks track, by fw_id, archived launches too, oldest first."""
+    ids = list(fw_ids)
+    fields = {"fw_id": 1, "launch_id": 1, "trackers": 1}
+    found: dict[int, dict[str, Any]] = {}
+    for collection in (ARCHIVED_LAUNCHES, LAUNCHES):
+        found |= {launch["launch_id"]: launch for launch in store.by_ids(collection, "fw_id", ids, fields=fields)}
+    by_firework: Documents = {fw_id: [] for fw_id in ids}
+    for _, launch in sorted(found.items()):
+        by_firework[launch["fw_id"]].append(launch)
+    return by_firework
+
+
+def fireworks_of(store: Store, workflows: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """Return the fireworks of these workflows by id."""
+    nodes = [fw_id for workflow in workflows for fw_id in workflow.get("nodes") or ()]
+    return {firework["fw_id"]: firework for firework in store.by_ids(FIREWORKS, "fw_id", nodes, fields=dict.fromkeys(fields, 1))}
+
+
+def fireworks_in_workflows(store: Store, workflow_part: Selection, firework_part: Selection, sort: Sort, limit: int) -> list[int]:
+    """Return the ids of the fireworks selected that belong to a workflow selected."""
+    workflows = store.backend.find(WORKFLOWS, workflow_query(workflow_part), fields={"nodes": 1}, max_time=LONGEST_SEARCH)
+    nodes = {fw_id for workflow in workflows for fw_id in workflow["nodes"]}
+    batches = select_fw_ids(store.backend, firework_part, sort=sort or [("fw_id", 1)])
+    chosen = (fw_id for batch in batches for fw_id in batch if fw_id in nodes)
+    return list(itertools.islice(chosen, limit or None))
+
+
+def _in_batches(documents: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while batch := list(itertools.islice(documents, BATCH)):
+        yield batch
