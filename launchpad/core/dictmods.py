@@ -1,8 +1,8 @@
 """The DictMods language, in which an action's `mod_spec` changes the specs of the fireworks below it.
 
-A modification is ``{word: {path: value}}``, a path names nested keys as ``outer->inner``. Words and effects are FireWorks', with all
-their corners (a missing list is made by `_push`, left alone by `_pull`; `_rename` knows keys at the top only), for both programs
-may finish fireworks of one workflow. Where FireWorks would fail, this raises BadDocument.
+A modification is ``{word: {path: value}}``; a path names nested keys as ``outer->inner``. Words and effects are FireWorks', with
+all their corners (a missing list is made by `_push`, left alone by `_pull`; `_rename` knows keys at the top only), for both
+programs may finish fireworks of one workflow. Where FireWorks would fail, this raises BadDocument.
 """
 
 from __future__ import annotations

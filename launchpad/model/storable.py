@@ -1,0 +1,87 @@
+"""What a user's values become when they are stored: dictionaries, lists, strings, numbers, true, false and null.
+
+The conversions are FireWorks', but that sets become lists and that strings which look like dates are left as they are.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from launchpad.errors import BadDocument
+
+#: MongoDB takes no document nested deeper.
+MAX_DEPTH = 100
+SMALLEST_INT, LARGEST_INT = -(2**63), 2**63 - 1
+
+
+def to_storable(value: Any, path: str = "") -> Any:
+    """Return a copy of `value` that a database can hold; `path` says where it stands, for messages.
+
+    Dates become ISO strings, tuples and sets lists, numpy's values Python's, objects with `as_dict` or `to_dict` their
+    dictionaries, anything else its `str()`. Raises BadDocument for keys and numbers that cannot be stored, for more than
+    MAX_DEPTH levels, and so for values that contain themselves.
+    """
+    return _convert(value, path, MAX_DEPTH)
+
+
+def _convert(value: Any, path: str, levels: int) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return value if type(value) is str else str.__str__(value)
+    if isinstance(value, int):
+        return _checked_int(int(value), path)
+    if isinstance(value, float):
+        return float(value)
+    if levels == 0:
+        raise BadDocument(f"{_shown(path[:60])} … is nested more than {MAX_DEPTH} levels deep, or contains itself.")
+    return _convert_container(value, path, levels - 1)
+
+
+def _convert_container(value: Any, path: str, levels: int) -> Any:
+    if isinstance(value, type):
+        return str(value)
+    for method in ("as_dict", "to_dict"):
+        if callable(getattr(value, method, None)):
+            return _convert(getattr(value, method)(), path, levels)
+    if isinstance(value, Mapping):
+        inner = f"{path}." if path else ""
+        return {_checked_key(key, path): _convert(item, f"{inner}{key}", levels) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        value = _in_order(value)
+    if isinstance(value, (list, tuple)):
+        return [_convert(item, f"{path}[{position}]", levels) for position, item in enumerate(value)]
+    if isinstance(value, (dt.datetime, dt.date)):
+        return value.isoformat()
+    if callable(getattr(value, "tolist", None)):  # numpy, without importing it
+        return _convert(value.tolist(), path, levels)
+    return str(value)
+
+
+def _in_order(values: Iterable[Any]) -> list[Any]:
+    try:
+        return sorted(values)
+    except TypeError:
+        return list(values)
+
+
+def _checked_int(value: int, path: str) -> int:
+    if SMALLEST_INT <= value <= LARGEST_INT:
+        return value
+    raise BadDocument(
+        f"{_shown(path)} is {str(value)[:25]}, more than 64 bits can hold.", hint="Store it as a string or as a float."
+    )
+
+
+def _checked_key(key: Any, path: str) -> str:
+    if not isinstance(key, str):
+        raise BadDocument(f"{_shown(path)} has the key {key!r}; keys must be strings.", hint=f'Write "{key}" in quotes.')
+    if key.startswith("$") or "." in key or "\0" in key:
+        raise BadDocument(f"{_shown(path)} has the key {key!r}; keys must not start with $ nor hold a dot or a null character.")
+    return str.__str__(key)
+
+
+def _shown(path: str) -> str:
+    return path or "The document"
