@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Callable
 
 # Otherwise the pages would depend on the width of the terminal in which they were built.
@@ -18,12 +19,12 @@ from lpad.parser import build_parser, build_rlaunch_parser
 
 def lpad() -> argparse.ArgumentParser:
     """Return the parser of lpad with all its commands."""
-    return _with_summary(build_parser())
+    return _page_of_all(build_parser())
 
 
 def rlaunch() -> argparse.ArgumentParser:
     """Return the parser of rlaunch with all its commands."""
-    return _with_summary(build_rlaunch_parser())
+    return _page_of_all(build_rlaunch_parser())
 
 
 def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
@@ -43,12 +44,22 @@ def __getattr__(name: str) -> Callable[[], argparse.ArgumentParser]:
     return lambda: _page_of_command(name)
 
 
+def _page_of_all(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Return the parser with a usage that does not list all commands between braces: the page does that further down."""
+    parser.usage = re.sub(r"\{[^}]*\}", "COMMAND", _usage(parser))
+    return _with_summary(parser)
+
+
 def _page_of_command(name: str) -> argparse.ArgumentParser:
     """Return one command's parser, called `lpad-NAME` as man pages are, but with the usage as one types it."""
     parser = commands(build_parser())[name]
-    parser.usage = parser.format_usage().removeprefix("usage: ").strip().replace("%", "%%")
+    parser.usage = _usage(parser)
     parser.prog = f"lpad-{name}"
     return _with_summary(parser)
+
+
+def _usage(parser: argparse.ArgumentParser) -> str:
+    return parser.format_usage().removeprefix("usage: ").strip().replace("%", "%%")
 
 
 def _with_summary(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
