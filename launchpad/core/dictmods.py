@@ -125,20 +125,23 @@ def _add_to_set(document: Spec, path: str, value: Any) -> None:
 
 
 def _pull(document: Spec, path: str, value: Any) -> None:
-    _remove("_pull", document, path, [value])
+    _remove("_pull", document, path, value)
 
 
 def _pull_all(document: Spec, path: str, value: Any) -> None:
     if not isinstance(value, (list, tuple)):
         raise BadDocument(f"mod_spec _pull_all: {path!r} wants a list of values, not one {_kind(value)}.")
-    _remove("_pull_all", document, path, value)
+    if path in document:
+        _check_list("_pull_all", path, document[path])
+    for item in value:
+        _remove("_pull_all", document, path, item)
 
 
-def _remove(word: str, document: Spec, path: str, values: list[Any] | tuple[Any, ...]) -> None:
+def _remove(word: str, document: Spec, path: str, value: Any) -> None:
     holder, key = _holder(document, path)
     if key in holder:
         _check_list(word, path, holder[key])
-        holder[key] = [item for item in holder[key] if item not in values]
+        holder[key] = [item for item in holder[key] if item != value]
 
 
 def _pop(document: Spec, path: str, value: Any) -> None:

@@ -107,17 +107,25 @@ def _missing(fw_id: int) -> dict[str, Any]:
 
 
 def _attempts(store: Store, asked: Sequence[tuple[Snapshot, Wanted]]) -> dict[int, list[dict[str, Any]]]:
-    """Return all attempts of the fireworks asked for, newest first.
-
-    The ids come from the firework, and from the archived launches themselves: FireWorks' tools may drop them from the firework.
-    """
-    listed: dict[int, set[int]] = {}
+    listed: dict[int, Mapping[str, Any]] = {}
     for snapshot, wanted in asked:
-        for fw_id in wanted.attempts:
-            firework: Mapping[str, Any] = snapshot.fireworks[fw_id]
-            listed[fw_id] = {*(firework.get("launches") or ()), *(firework.get("archived_launches") or ())}
-    if not listed:
+        listed |= {fw_id: snapshot.fireworks[fw_id] for fw_id in wanted.attempts}
+    return _attempts_listed(store, listed)
+
+
+def attempts_of(store: Store, fw_ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
+    """Return all attempts of these fireworks, active and archived, newest first."""
+    return _attempts_listed(store, {doc["fw_id"]: doc for doc in store.by_ids(FIREWORKS, "fw_id", fw_ids, fields=LIGHT)})
+
+
+def _attempts_listed(store: Store, fireworks: Mapping[int, Mapping[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    """The ids come from the firework, and from the archived launches themselves: FireWorks' tools may drop them there."""
+    if not fireworks:
         return {}
+    listed = {
+        fw_id: {*(firework.get("launches") or ()), *(firework.get("archived_launches") or ())}
+        for fw_id, firework in fireworks.items()
+    }
     found = store.launches({launch_id for ids in listed.values() for launch_id in ids}, fields=HEAVY_ATTEMPT)
     for doc in store.by_ids(ARCHIVED_LAUNCHES, "archived.fw_ids", listed, fields=HEAVY_ATTEMPT):
         found.setdefault(doc["launch_id"], doc)

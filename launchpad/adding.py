@@ -1,0 +1,132 @@
+"""The façade's part that takes workflows in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from launchpad.core.actions import append_workflow
+from launchpad.core.changes import Plan
+from launchpad.core.documents import iso
+from launchpad.core.draft import Draft
+from launchpad.core.refresh import refresh
+from launchpad.core.snapshot import Snapshot
+from launchpad.core.states import HELD, READY, WAITING
+from launchpad.errors import BadWorkflow, UnknownFirework, WorkflowLocked
+from launchpad.model import Firework, Workflow
+from launchpad.store.changing import change_workflows
+from launchpad.store.inserting import insert_workflows
+from launchpad.store.selecting import missing_ids
+
+if TYPE_CHECKING:
+    from launchpad.settings import Settings
+    from launchpad.store.store import Store
+
+#: How many workflows go in at once.
+BATCH = 500
+
+
+class Adding:
+    """What takes workflows in. A part of `LaunchPad`."""
+
+    store: Store
+    settings: Settings
+
+    def add_wf(self, wf: Workflow | Firework, reassign_all: bool = True) -> dict[int, int]:
+        """Add a workflow, or a firework as a workflow of its own, and return the new id by old id.
+
+        reassign_all: give every firework a new id; else only those whose id is negative. The objects get their new ids too.
+        Raises BadWorkflow, BadDocument; NeedsReset on a server's database without id counters.
+        """
+        return self._add([wf], reassign_all)[0]
+
+    def bulk_add_wfs(self, wfs: Iterable[Workflow | Firework]) -> list[dict[int, int]]:
+        """Add many workflows, each whole or not at all, some hundreds at a time; return new id by old id for each."""
+        maps: list[dict[int, int]] = []
+        batch: list[Workflow | Firework] = []
+        for wf in wfs:
+            batch.append(wf)
+            if len(batch) == BATCH:
+                maps += self._add(batch, True)
+                batch = []
+        return maps + (self._add(batch, True) if batch else [])
+
+    def append_wf(
+        self, new_wf: Workflow | Firework, fw_ids: Sequence[int], detour: bool = False, pull_spec_mods: bool = True
+    ) -> dict[int, int] | None:
+        """Put a workflow below fireworks of one that is stored.
+
+        detour: what follows these fireworks now comes after the new ones; nothing of it may have started. pull_spec_mods:
+        the new roots get the spec updates of those of `fw_ids` that have completed. Raises UnknownFirework, BadWorkflow.
+        """
+        document = _as_workflow(new_wf).to_dict()
+        parents = list(fw_ids)
+        if missing := missing_ids(self.store.backend, parents):
+            raise UnknownFirework(fw_ids=missing)
+
+        def planner(snapshot: Snapshot) -> Plan:
+            elsewhere = [fw_id for fw_id in parents if fw_id not in snapshot.graph.children]
+            if elsewhere:
+                raise BadWorkflow(f"Fireworks {parents[0]} and {elsewhere[0]} are in different workflows; append to one.")
+            draft = Draft(snapshot)
+            new = append_workflow(draft, document, parents, detour=detour, pull_spec_mods=pull_spec_mods)
+            refresh(draft, new)
+            return draft.plan()
+
+        changed = change_workflows(self.store, planner, fw_ids=parents, operation="append")
+        for snapshot in changed.unavailable:
+            lock = snapshot.workflow.get("locked")
+            raise WorkflowLocked(fw_id=parents[0], owner="FireWorks" if lock is True else "others", since="some time")
+        return None
+
+    def _add(self, wfs: Sequence[Workflow | Firework], reassign_all: bool) -> list[dict[int, int]]:
+        workflows = [_as_workflow(wf) for wf in wfs]
+        renumbered = [
+            [fw_id for fw_id in sorted(workflow.id_fw) if reassign_all or fw_id < 0] for workflow in workflows
+        ]
+        total = sum(len(ids) for ids in renumbered)
+        new_ids = iter(self.store.next_ids("fw_id", total)) if total else iter(())
+        maps = [{old: next(new_ids) for old in ids} for ids in renumbered]
+        documents = [
+            self._documents(workflow, {fw_id: mapping.get(fw_id, fw_id) for fw_id in workflow.id_fw})
+            for workflow, mapping in zip(workflows, maps, strict=True)
+        ]
+        insert_workflows(self.store, documents)
+        for workflow, mapping in zip(workflows, maps, strict=True):
+            workflow._reassign_ids(mapping)
+        return maps
+
+    def _documents(self, workflow: Workflow, ids: Mapping[int, int]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Return a workflow's document and its fireworks' as they are stored, roots READY, none of them ever run."""
+        stamp = iso(self.store.now())
+        roots = set(workflow.root_fw_ids)
+        fireworks = []
+        for old, firework in workflow.id_fw.items():
+            fresh = READY if old in roots else WAITING
+            fireworks.append(
+                {
+                    **firework.to_db_dict(),
+                    "fw_id": ids[old],
+                    "launches": [],
+                    "archived_launches": [],
+                    "state": firework.state if firework.state in HELD else fresh,
+                    "updated_on": stamp,
+                }
+            )
+        links = {str(ids[parent]): [ids[child] for child in below] for parent, below in workflow.links.items()}
+        parent_links: dict[str, list[int]] = {}
+        for parent, below in links.items():
+            for child in below:
+                parent_links.setdefault(str(child), []).append(int(parent))
+        document = {
+            **workflow.to_db_dict(),
+            "nodes": sorted(ids.values()),
+            "links": {str(fw_id): links.get(str(fw_id), []) for fw_id in sorted(ids.values())},
+            "parent_links": parent_links,
+            "fw_states": {str(firework["fw_id"]): firework["state"] for firework in fireworks},
+        }
+        return document, sorted(fireworks, key=lambda firework: int(firework["fw_id"]))
+
+
+def _as_workflow(wf: Workflow | Firework) -> Workflow:
+    return Workflow.from_firework(wf) if isinstance(wf, Firework) else wf

@@ -1,0 +1,390 @@
+"""The worker's side of the façade: one firework claimed, kept alive, checkpointed, completed; and what a dead worker left behind."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import socket
+import traceback
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from launchpad.core.changes import LAUNCHES, Plan
+from launchpad.core.documents import EMPTY_ACTION, action_of, iso
+from launchpad.core.launches import ended_fields, failed_action, history_entry, new_launch
+from launchpad.core.refresh import plan_refresh
+from launchpad.core.snapshot import Snapshot
+from launchpad.core.states import COMPLETED, FIZZLED, RESERVED, RUNNING
+from launchpad.core.takeover import plan_takeover
+from launchpad.errors import BadDocument, Fenced, UnknownLaunch
+from launchpad.model import Firework, FWorker
+from launchpad.model.task_registry import find_task_class
+from launchpad.store import claiming, leases
+from launchpad.store.changing import change_workflows
+from launchpad.store.journal import help_entries
+from launchpad.store.locks import locked_entries
+from launchpad.store.duplicates import fireworks_with_launches, launches_of_duplicates
+
+if TYPE_CHECKING:
+    from launchpad.settings import Settings
+    from launchpad.store.store import Store
+
+logger = logging.getLogger("launchpad")
+
+#: A launch that no firework lists, and whose lease ran out this long ago, belongs to a check-out that never came to be.
+FORGOTTEN_AFTER = dt.timedelta(hours=1)
+
+
+class Checkout:
+    """One firework that a worker holds. Every method that writes raises Fenced once it does not hold it any more."""
+
+    def __init__(self, launchpad: Working, firework: dict[str, Any], launch: dict[str, Any]) -> None:
+        self._launchpad, self._store = launchpad, launchpad.store
+        self.firework, self.launch = firework, launch
+        self.fw_id: int = firework["fw_id"]
+        self.launch_id: int = launch["launch_id"]
+        self.name: str = firework.get("name", "")
+        self.spec: dict[str, Any] = firework["spec"]
+        self.launch_dir: str = launch["launch_dir"]
+        self.token: str = launch["lease"]["token"]
+        self.heartbeat_seconds = launchpad.settings.heartbeat_seconds
+        self.lease_seconds = launchpad.settings.lease_seconds
+        self._ended: dict[str, Any] | None = None
+
+    @property
+    def recovery(self) -> dict[str, Any] | None:
+        """What this run resumes from, None for a run from the start."""
+        return self.spec.get("_recovery")
+
+    def heartbeat(self, trackers: list[dict[str, Any]] | None = None) -> None:
+        """Say that the run is alive, and keep it ours for another `lease_seconds`. Raises Fenced, StoreUnreachable."""
+        self._update(self._sign_of_life() | ({"trackers": trackers} if trackers is not None else {}))
+
+    def save_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        """Store where a later attempt may resume. Raises Fenced, StoreUnreachable."""
+        self._update(self._sign_of_life() | {f"{self._running_entry}.checkpoint": dict(checkpoint)})
+        self.launch["state_history"][-1]["checkpoint"] = dict(checkpoint)
+
+    def change_launch_dir(self, path: str) -> None:
+        """Note that the task runs in another folder than was said when it was claimed."""
+        self._update({"launch_dir": path})
+        self.launch_dir = self.launch["launch_dir"] = path
+
+    def complete(
+        self,
+        state: str,
+        action: Mapping[str, Any] | None,
+        *,
+        cause: Mapping[str, Any] | None = None,
+        trackers: list[dict[str, Any]] | None = None,
+    ) -> None:
+        """End the run and let its workflow follow: children, spec updates, additions.
+
+        state: COMPLETED or FIZZLED; action: as FWAction.to_dict() gives it. May be repeated with the same arguments after
+        StoreUnreachable: it takes effect once. Raises Fenced; then the result stands in the archived launch.
+        """
+        if self._ended is None:
+            self._ended = ended_fields(self.launch, state, action_of(action or {}), self._store.now(), cause)
+            if trackers is not None:
+                self._ended["trackers"] = trackers
+        self._launchpad.end_launch(self.launch_id, self.token, self._ended)
+
+    def release(self, reason: str) -> None:
+        """Give the firework back as if it had never been claimed; nothing of it may have been started."""
+        logger.info("Firework %d is given back: %s", self.fw_id, reason)
+        claiming.give_back(self._store, self.fw_id, self.launch_id)
+
+    @property
+    def _running_entry(self) -> str:
+        return f"state_history.{len(self.launch['state_history']) - 1}"
+
+    def _sign_of_life(self) -> dict[str, Any]:
+        now = self._store.now()
+        return {
+            f"{self._running_entry}.updated_on": iso(now),
+            "lease.expires": now + dt.timedelta(seconds=self.lease_seconds),
+        }
+
+    def _update(self, fields: Mapping[str, Any]) -> None:
+        if not leases.update_held(self._store, self.launch_id, self.token, fields):
+            raise Fenced(launch_id=self.launch_id)
+
+
+class Working:
+    """What workers call. A part of `LaunchPad`."""
+
+    store: Store
+    settings: Settings
+
+    def claim(
+        self,
+        fworker: FWorker,
+        launch_dir: str | os.PathLike[str],
+        *,
+        fw_id: int | None = None,
+        host: str | None = None,
+        ip: str | None = None,
+    ) -> Checkout | None:
+        """Take the next firework this worker may run (or this one, if it can be started), or return None.
+
+        Never gives one firework to two workers. Raises StoreUnreachable.
+        """
+        taken = self._take(fworker, launch_dir, fw_id, host, ip, RUNNING)
+        return Checkout(self, *taken) if taken else None
+
+    def _take(
+        self,
+        fworker: FWorker,
+        launch_dir: str | os.PathLike[str],
+        fw_id: int | None,
+        host: str | None,
+        ip: str | None,
+        state: str,
+    ) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        store = self.store
+        query = claiming.worker_query(fworker.name, fworker.category, fworker.query)
+        launch: dict[str, Any] | None = None
+        passed_over: list[int] = []
+        while found := self._candidates(query, fw_id, passed_over):
+            for candidate in found:
+                passed_over.append(candidate["fw_id"])
+                if candidate.get("spec", {}).get("_dupefinder") and self._take_over(candidate["fw_id"]):
+                    continue
+                reserved = self._start_reserved(candidate, launch_dir) if candidate["state"] == RESERVED else None
+                if reserved is None and launch is None:
+                    launch = self._new_launch(candidate["fw_id"], fworker, launch_dir, host, ip, state)
+                    claiming.insert_launch(store, launch)
+                elif reserved is None and launch is not None:
+                    claiming.move_launch(store, launch["launch_id"], candidate["fw_id"])
+                    launch["fw_id"] = candidate["fw_id"]
+                used = reserved or launch
+                assert used is not None
+                firework = claiming.take(store, candidate, used["launch_id"], state)
+                if firework is not None:
+                    claiming.mirror(store, firework["fw_id"], state)
+                    return firework, used
+            if fw_id is not None:
+                break
+        if launch is not None:
+            claiming.forget_launch(store, launch["launch_id"])
+        return None
+
+    def _candidates(self, query: Mapping[str, Any], fw_id: int | None, passed_over: list[int]) -> list[dict[str, Any]]:
+        if fw_id is None:
+            return claiming.candidates(self.store, query, order=self.settings.sort_fws, passed_over=passed_over)
+        one = claiming.candidate_by_id(self.store, fw_id)
+        return [one] if one else []
+
+    def _new_launch(
+        self, fw_id: int, fworker: FWorker, launch_dir: str | os.PathLike[str], host: str | None, ip: str | None, state: str
+    ) -> dict[str, Any]:
+        host = host or socket.gethostname()
+        return new_launch(
+            self.store.next_ids("launch_id", 1)[0],
+            fw_id,
+            state=state,
+            fworker=fworker.to_dict(),
+            launch_dir=os.path.abspath(launch_dir),
+            host=host,
+            ip=ip or _address(host),
+            now=self.store.now(),
+            lease=self._lease() if state == RUNNING else None,
+        )
+
+    def _lease(self) -> dict[str, Any]:
+        expires = self.store.now() + dt.timedelta(seconds=self.settings.lease_seconds)
+        return {"token": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid(), "expires": expires}
+
+    def _start_reserved(self, candidate: Mapping[str, Any], launch_dir: str | os.PathLike[str]) -> dict[str, Any] | None:
+        """Let the reservation of a firework become its run: the launch keeps its id and the queue's."""
+        for launch in self.store.launches(candidate.get("launches") or ()).values():
+            if launch["state"] == RESERVED:
+                now = self.store.now()
+                fields = {
+                    "state": RUNNING,
+                    "lease": self._lease(),
+                    "launch_dir": os.path.abspath(launch_dir),
+                    "time_start": iso(now),
+                    "state_history": [*launch["state_history"], history_entry(RUNNING, now)],
+                }
+                if leases.start_reserved(self.store, launch["launch_id"], fields):
+                    return {**launch, **fields}
+        return None
+
+    def _take_over(self, fw_id: int) -> bool:
+        """Let a firework that looks for duplicates share their launches instead of running; False when there are none."""
+        packages = tuple(self.settings.user_packages)
+        launch_ids = launches_of_duplicates(self.store, fw_id, lambda name: find_task_class(name, packages))
+        if not launch_ids:
+            return False
+
+        def planner(snapshot: Snapshot) -> Plan:
+            return plan_takeover(snapshot, fw_id, launch_ids)
+
+        changed = change_workflows(self.store, planner, fw_ids=[fw_id], operation="take over")
+        return any(plan.changes for plan in changed.plans)
+
+    # the end of a run
+
+    def end_launch(self, launch_id: int, token: str | None, fields: dict[str, Any], *, also: tuple[str, ...] = ()) -> None:
+        """Store how a launch ended, and let its workflows follow. Raises Fenced, StoreUnreachable."""
+        if not leases.end(self.store, launch_id, token, fields, also=also):
+            leases.end_archived(self.store, launch_id, token, fields)
+            raise Fenced(launch_id=launch_id)
+        self.follow_up([launch_id], patience=self.settings.wflock_expiration_secs)
+
+    def follow_up(self, launch_ids: Iterable[int], *, patience: float = 5.0) -> bool:
+        """Let workflows follow launches that have ended; True if all could. Safe to do twice, and by several at once."""
+        return all([self._follow(launch_id, patience) for launch_id in launch_ids])
+
+    def _follow(self, launch_id: int, patience: float) -> bool:
+        fw_ids = fireworks_with_launches(self.store, [launch_id])
+
+        def planner(snapshot: Snapshot) -> Plan:
+            return plan_refresh(snapshot, [fw_id for fw_id in fw_ids if fw_id in snapshot.graph.children])
+
+        try:
+            changed = change_workflows(self.store, planner, fw_ids=fw_ids, operation="follow", patience=patience)
+        except BadDocument as error:
+            self._refuse_action(launch_id, error)
+            return self._follow(launch_id, patience)
+        if changed.unavailable:
+            logger.warning("A workflow of launch %d is locked; what it did will be taken in by `lpad recover`.", launch_id)
+            return False
+        leases.followed(self.store, launch_id)
+        return True
+
+    def _refuse_action(self, launch_id: int, error: BadDocument) -> None:
+        """Turn a launch whose action cannot be applied into a failed one: nothing of the action has taken effect."""
+        launch = self.store.launches([launch_id])[launch_id]
+        stored = action_of(self.store.resolve_action(launch).get("action"))["stored_data"]
+        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        action = failed_action("the action of the firework could not be applied", trace, _returned_stored_data=stored)
+        leases.turn_into_failure(self.store, launch_id, len(launch["state_history"]) - 1, action)
+
+    def accept_result(self, document: Mapping[str, Any]) -> int:
+        """Take in a result that a worker could not deliver (the content of FW_result.json); return its fw_id.
+
+        Shape: launch_id, token, state, action, cause. Raises BadDocument, UnknownLaunch; Fenced when the run is not accepted
+        any more.
+        """
+        missing = [key for key in ("launch_id", "token", "state", "action") if key not in document]
+        if missing:
+            raise BadDocument(f"This is no result of a firework: {', '.join(missing)} is missing.")
+        launch = self.store.launches([document["launch_id"]]).get(document["launch_id"])
+        if launch is None:
+            raise UnknownLaunch(launch_id=document["launch_id"])
+        state = document["state"]
+        fields = ended_fields(launch, state, action_of(document["action"] or {}), self.store.now(), document.get("cause"))
+        # It was declared lost meanwhile: but here is what it did, and nobody has run it again.
+        was_lost = (FIZZLED,) if (launch.get("cause") or {}).get("kind") == "lost" else ()
+        self.end_launch(document["launch_id"], document["token"], fields, also=was_lost)
+        return int(launch["fw_id"])
+
+    # FireWorks' methods of the same concept
+
+    def checkout_fw(
+        self,
+        fworker: FWorker,
+        launch_dir: str | os.PathLike[str],
+        fw_id: int | None = None,
+        host: str | None = None,
+        ip: str | None = None,
+        state: str = RUNNING,
+    ) -> tuple[Firework, int] | tuple[None, None]:
+        """Claim a firework and return it with its launch id, or (None, None). `state`: RUNNING, or RESERVED for a queue."""
+        if state not in (RUNNING, RESERVED):
+            raise BadDocument(f"A firework is checked out as RUNNING or RESERVED, not {state}.")
+        taken = self._take(fworker, launch_dir, fw_id, host, ip, state)
+        if taken is None:
+            return None, None
+        firework, launch = taken
+        shown = {**firework, "launches": [launch], "archived_launches": []}
+        return Firework.from_dict(shown), launch["launch_id"]
+
+    def complete_launch(self, launch_id: int, action: Any = None, state: str = COMPLETED) -> dict[str, Any]:
+        """End a launch and let its workflow follow; return its document. Raises Fenced, UnknownLaunch."""
+        launch = self.store.launches([launch_id]).get(launch_id)
+        if launch is None:
+            raise UnknownLaunch(launch_id=launch_id)
+        document = action.to_dict() if hasattr(action, "to_dict") else action or EMPTY_ACTION
+        fields = ended_fields(launch, state, action_of(document), self.store.now())
+        self.end_launch(launch_id, None, fields, also=(RESERVED, FIZZLED))
+        return self.store.launches([launch_id])[launch_id]
+
+    def ping_launch(
+        self, launch_id: int, ptime: dt.datetime | None = None, checkpoint: Mapping[str, Any] | None = None
+    ) -> None:
+        """Say that a run is alive, and store its checkpoint. Raises Fenced when it is not RUNNING any more."""
+        launch = self.store.backend.find_one(LAUNCHES, leases.ours(launch_id, None))
+        if launch is None:
+            raise Fenced(launch_id=launch_id)
+        entry = f"state_history.{len(launch['state_history']) - 1}"
+        fields: dict[str, Any] = {f"{entry}.updated_on": iso(ptime or self.store.now())}
+        if "lease" in launch:
+            fields["lease.expires"] = (ptime or self.store.now()) + dt.timedelta(seconds=self.settings.lease_seconds)
+        if checkpoint is not None:
+            fields[f"{entry}.checkpoint"] = dict(checkpoint)
+        if not leases.update_held(self.store, launch_id, None, fields):
+            raise Fenced(launch_id=launch_id)
+
+    def change_launch_dir(self, launch_id: int, launch_dir: str) -> None:
+        """Note another folder for a launch. Raises UnknownLaunch."""
+        if not leases.update_held(self.store, launch_id, None, {"launch_dir": launch_dir}):
+            raise UnknownLaunch(f"Launch {launch_id} is not running.", launch_id=launch_id)
+
+    def run_exists(self, fworker: FWorker | None = None) -> bool:
+        """Tell whether anything is READY for this worker."""
+        query = claiming.worker_query(fworker.name, fworker.category, fworker.query) if fworker else {}
+        return claiming.anything_ready(self.store, query)
+
+    def future_run_exists(self, fworker: FWorker | None = None) -> bool:
+        """Tell whether anything is READY for this worker, or may become so when what runs now is done."""
+        return self.run_exists(fworker) or claiming.something_will_follow(self.store)
+
+    # what others left behind
+
+    def recover(self) -> list[str]:
+        """Finish what crashed commands and workers left behind, and return a sentence for each thing done.
+
+        Entries in locks are carried out, launches that ended are followed, runs whose lease ran out become FIZZLED with the
+        cause "lost". Safe at any time, and by several at once.
+        """
+        said = []
+        entries = locked_entries(self.store)
+        if entries:
+            help_entries(self.store, entries)
+            said.append(f"{len(entries)} interrupted change{'s' if len(entries) > 1 else ''} of workflows finished.")
+        said += self._declare_lost()
+        for launch in list(leases.unfollowed(self.store)):
+            said += self._recover_unfollowed(launch)
+        return said
+
+    def _declare_lost(self) -> list[str]:
+        said = []
+        for launch in list(leases.expired(self.store, self.store.now())):
+            lease = launch["lease"]
+            heard = launch["state_history"][-1].get("updated_on")
+            text = f"The run was lost: nothing was heard of {lease.get('host')} (process {lease.get('pid')}) since {heard}."
+            cause = {"kind": "lost", "host": lease.get("host"), "pid": lease.get("pid"), "last_heard": heard}
+            fields = ended_fields(launch, FIZZLED, failed_action("the run was lost", text), self.store.now(), cause)
+            if leases.end_expired(self.store, launch, fields):
+                said.append(f"Firework {launch['fw_id']}, launch {launch['launch_id']}: {text} It is FIZZLED now.")
+        return said
+
+    def _recover_unfollowed(self, launch: Mapping[str, Any]) -> list[str]:
+        launch_id = launch["launch_id"]
+        if not fireworks_with_launches(self.store, [launch_id]):
+            if launch.get("lease") and launch["lease"]["expires"] + FORGOTTEN_AFTER < self.store.now():
+                claiming.forget_launch(self.store, launch_id)
+            return []
+        return [f"The end of launch {launch_id} was taken in by its workflow."] if self.follow_up([launch_id]) else []
+
+
+def _address(host: str) -> str:
+    try:
+        return socket.gethostbyname(host)
+    except OSError:
+        return "127.0.0.1"

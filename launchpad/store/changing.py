@@ -1,0 +1,102 @@
+"""The loop of every change: read workflows, plan, apply; again for those where somebody was faster."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from launchpad.core.changes import Outcome, Plan
+from launchpad.core.snapshot import Snapshot
+from launchpad.store import journal
+from launchpad.store.snapshots import Planner, load, plan_all
+from launchpad.store.store import Store
+
+#: How long to wait for a lock that FireWorks holds before reporting it, in seconds.
+FOREIGN_LOCK_PATIENCE = 5.0
+
+#: How often to plan again a workflow that keeps changing under our hands.
+MOST_ROUNDS = 200
+
+
+@dataclass
+class Changed:
+    """What became of the workflows: what their plans say, and which could not be had."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    #: Locked by FireWorks all the time, or never twice the same: nothing was changed about them.
+    unavailable: list[Snapshot] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
+
+
+def change_workflows(
+    store: Store,
+    planner: Planner,
+    *,
+    fw_ids: Iterable[int] = (),
+    workflow_ids: Iterable[Any] = (),
+    operation: str,
+    rerun_id: str | None = None,
+    dry_run: bool = False,
+    before_apply: Callable[[Sequence[tuple[Snapshot, Plan]]], bool] | None = None,
+    patience: float = FOREIGN_LOCK_PATIENCE,
+) -> Changed:
+    """Plan the workflows that hold these fireworks (or have these ids) and apply the plans, in one batch.
+
+    before_apply: looks at what was planned; when it returns True something was brought up to date, or a selection turned out
+    to have changed: then all is read and planned again. operation: a word for locks and history.
+    """
+    result = Changed()
+    snapshots = load(store, fw_ids=fw_ids, workflow_ids=workflow_ids)
+    waiting_since = time.monotonic()
+    for attempt in range(MOST_ROUNDS):
+        free, busy = _sort_by_lock(store, snapshots, dry_run)
+        plans = plan_all(store, free, planner)
+        if before_apply and before_apply(plans):
+            snapshots = load(store, workflow_ids=[snapshot.workflow_id for snapshot in snapshots])
+            continue
+        done = _apply(store, plans, operation, rerun_id, dry_run)
+        result.plans += [plan for _, plan in plans if plan.workflow_id in done]
+        result.outcomes += [outcome for _, plan in plans if plan.workflow_id in done for outcome in plan.outcomes]
+        left = [snapshot for snapshot, plan in plans if plan.workflow_id not in done] + busy
+        if not left:
+            return result
+        if all(snapshot in busy for snapshot in left) and time.monotonic() - waiting_since > patience:
+            break
+        time.sleep(random.uniform(0.5, 1.0) * min(0.2, 0.002 * 2 ** min(attempt, 10)))
+        snapshots = load(store, workflow_ids=[snapshot.workflow_id for snapshot in left])
+    result.unavailable = snapshots
+    return result
+
+
+def _sort_by_lock(store: Store, snapshots: Sequence[Snapshot], dry_run: bool) -> tuple[list[Snapshot], list[Snapshot]]:
+    """Return the workflows that are free, and those FireWorks holds; entries met in locks are carried out first."""
+    if dry_run:
+        return list(snapshots), []
+    helped = {}
+    for snapshot in snapshots:
+        entry_id = lock_entry(snapshot.workflow.get("locked"))
+        if entry_id:
+            helped[entry_id] = snapshot.workflow_id
+    if helped:
+        journal.help_entries(store, helped)
+        again = {snapshot.workflow_id: snapshot for snapshot in load(store, workflow_ids=helped.values())}
+        snapshots = [again.get(snapshot.workflow_id, snapshot) for snapshot in snapshots]
+    free = [snapshot for snapshot in snapshots if not snapshot.workflow.get("locked")]
+    return free, [snapshot for snapshot in snapshots if snapshot.workflow.get("locked")]
+
+
+def lock_entry(lock: Any) -> str | None:
+    """Return the journal entry that a lock names; None for FireWorks' bare lock, or none at all."""
+    return str(lock["entry"]) if isinstance(lock, dict) and lock.get("entry") else None
+
+
+def _apply(
+    store: Store, plans: Sequence[tuple[Snapshot, Plan]], operation: str, rerun_id: str | None, dry_run: bool
+) -> set[Any]:
+    """Apply what changes anything and return the workflows that are done."""
+    idle = {plan.workflow_id for _, plan in plans if dry_run or not plan.changes_anything}
+    active = [(plan, len(snapshot.workflow["nodes"])) for snapshot, plan in plans if plan.workflow_id not in idle]
+    return idle | (journal.apply(store, active, operation=operation, rerun_id=rerun_id) if active else set())

@@ -1,0 +1,117 @@
+"""Which firework a worker takes next, and the single step by which it is his."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from launchpad.core.changes import FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.core.documents import iso
+from launchpad.core.states import COMPLETED, READY, RESERVED, RUNNING, WAITING
+from launchpad.store.backend import DeleteMany, Insert, Update
+from launchpad.store.store import Store
+
+#: How many candidates are looked at in one query; workers at the same moment go down the same list.
+CANDIDATES = 16
+CANDIDATE = {"fw_id": 1, "state": 1, "launches": 1, "spec._dupefinder": 1}
+
+#: What a category of a worker means that takes only fireworks without one. FireWorks' word.
+NO_CATEGORY = "__none__"
+
+ORDERS = {"FIFO": [("spec._priority", -1), ("created_on", 1)], "FILO": [("spec._priority", -1), ("created_on", -1)]}
+
+
+def worker_query(name: str, category: str | Sequence[str], query: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return which fireworks a worker may run: its own query, those not meant for another worker, and its category."""
+    conditions: list[Mapping[str, Any]] = [dict(query)] if query else []
+    conditions.append({"spec._fworker": {"$in": [None, name]}})
+    if category == NO_CATEGORY:
+        conditions.append({"spec._category": {"$exists": False}})
+    elif category:
+        conditions.append({"spec._category": category if isinstance(category, str) else {"$in": list(category)}})
+    return {"$and": conditions}
+
+
+def candidates(store: Store, query: Mapping[str, Any], *, order: str, passed_over: Iterable[int] = ()) -> list[dict[str, Any]]:
+    """Return the next READY fireworks, in the order in which they are to run, without those passed over already."""
+    conditions: dict[str, Any] = {"state": READY, **query}
+    if excluded := list(passed_over):
+        conditions["fw_id"] = {"$nin": excluded}
+    sort = ORDERS.get(order, ORDERS["FIFO"])
+    return list(store.backend.find(FIREWORKS, conditions, fields=CANDIDATE, sort=sort, limit=CANDIDATES))
+
+
+def candidate_by_id(store: Store, fw_id: int) -> dict[str, Any] | None:
+    """Return one firework that may be started: READY, or RESERVED for it."""
+    return store.backend.find_one(FIREWORKS, {"fw_id": fw_id, "state": {"$in": [READY, RESERVED]}}, fields=CANDIDATE)
+
+
+def take(store: Store, candidate: Mapping[str, Any], launch_id: int, state: str) -> dict[str, Any] | None:
+    """Make a firework ours in one step and return it whole, or None when somebody else was faster."""
+    launches = list(candidate.get("launches") or [])
+    return store.backend.find_one_and_update(
+        FIREWORKS,
+        {"fw_id": candidate["fw_id"], "state": candidate["state"], "launches": {"$eq": launches}},
+        {
+            "$set": {
+                "state": state,
+                "updated_on": iso(store.now()),
+                "launches": launches if launch_id in launches else [*launches, launch_id],
+            }
+        },
+    )
+
+
+def give_back(store: Store, fw_id: int, launch_id: int) -> bool:
+    """Undo `take` for a firework that was not started."""
+    done = store.backend.find_one_and_update(
+        FIREWORKS,
+        {"fw_id": fw_id, "state": {"$in": [RUNNING, RESERVED]}, "launches": {"$eq": [launch_id]}},
+        {"$set": {"state": READY, "updated_on": iso(store.now()), "launches": []}},
+        fields={"fw_id": 1},
+    )
+    store.write(LAUNCHES, [DeleteMany({"launch_id": launch_id})])
+    if done:
+        mirror(store, fw_id, READY)
+    return done is not None
+
+
+def mirror(store: Store, fw_id: int, state: str) -> None:
+    """Write a firework's new state into its workflow. A lock does not hinder: whoever holds it reads the fireworks back."""
+    operations = [Update({"nodes": fw_id}, {"$set": {f"fw_states.{fw_id}": state, "updated_on": store.now()}})]
+    if state == RUNNING:
+        # Of all workflow states only these two change by one firework more that is running.
+        operations.append(Update({"nodes": fw_id, "state": {"$in": [READY, RESERVED]}}, {"$set": {"state": RUNNING}}))
+    store.write(WORKFLOWS, operations, ordered=True)
+
+
+def insert_launch(store: Store, launch: dict[str, Any]) -> None:
+    store.write(LAUNCHES, [Insert(launch)])
+
+
+def move_launch(store: Store, launch_id: int, fw_id: int) -> None:
+    """Use a launch that was made for one firework, which somebody else took, for another."""
+    store.write(LAUNCHES, [Update({"launch_id": launch_id}, {"$set": {"fw_id": fw_id}})])
+
+
+def forget_launch(store: Store, launch_id: int) -> None:
+    """Remove a launch that nothing was started with."""
+    store.write(LAUNCHES, [DeleteMany({"launch_id": launch_id})])
+
+
+def anything_ready(store: Store, query: Mapping[str, Any]) -> bool:
+    return store.backend.find_one(FIREWORKS, {"state": READY, **query}, fields={"fw_id": 1}) is not None
+
+
+def something_will_follow(store: Store) -> bool:
+    """Tell whether a firework that is RUNNING or RESERVED has a child that waits for it."""
+    running = store.backend.find(FIREWORKS, {"state": {"$in": [RUNNING, RESERVED]}}, fields={"fw_id": 1})
+    while batch := [doc["fw_id"] for doc in itertools.islice(running, 1000)]:
+        for workflow in store.workflows_of(batch, fields={"links": 1, "fw_states": 1}):
+            states = workflow.get("fw_states") or {}
+            for fw_id in batch:
+                for child in workflow["links"].get(str(fw_id), ()):
+                    if states.get(str(child), WAITING) == WAITING and states.get(str(fw_id)) != COMPLETED:
+                        return True
+    return False

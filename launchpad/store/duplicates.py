@@ -1,0 +1,58 @@
+"""Fireworks that share a launch: the duplicate and the original it took the launch from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from launchpad.core.changes import FIREWORKS
+from launchpad.store.store import Store
+
+#: FireWorks' finder of fireworks whose specs are equal in all and everything.
+EXACT = "DupeFinderExact"
+
+
+def fireworks_with_launches(store: Store, launch_ids: Iterable[int]) -> list[int]:
+    """Return the fireworks, in any workflow, that list one of these launches as active."""
+    return [document["fw_id"] for document in store.by_ids(FIREWORKS, "launches", launch_ids, fields={"fw_id": 1})]
+
+
+def sharing_launches(store: Store, fw_ids: Iterable[int]) -> dict[int, list[int]]:
+    """Return, for those of `fw_ids` that look for duplicates, the other fireworks that share an active launch with them."""
+    fields = {"fw_id": 1, "launches": 1}
+    asking = list(store.by_ids(FIREWORKS, "fw_id", fw_ids, fields=fields, **{"spec._dupefinder": {"$exists": True}}))
+    owners: dict[int, list[int]] = {}
+    for document in asking:
+        for launch_id in document.get("launches") or ():
+            owners.setdefault(launch_id, []).append(document["fw_id"])
+    sharing: dict[int, list[int]] = {}
+    for document in store.by_ids(FIREWORKS, "launches", owners, fields=fields) if owners else ():
+        for launch_id in document["launches"]:
+            for fw_id in owners.get(launch_id, ()):
+                if fw_id != document["fw_id"]:
+                    sharing.setdefault(fw_id, []).append(document["fw_id"])
+    return sharing
+
+
+def launches_of_duplicates(store: Store, fw_id: int, find_class: Callable[[str], Any]) -> list[int]:
+    """Return the active launches of all fireworks that this one's duplicate finder calls the same.
+
+    FireWorks' DupeFinderExact, and classes of one's own (`find_class` gets them by name) with `query(spec)` and, if they have
+    it, `verify(spec, other_spec)`. States do not matter: also a run in progress, or a failed one, is shared.
+    """
+    document = store.backend.find_one(FIREWORKS, {"fw_id": fw_id}, fields={"spec": 1})
+    finder = (document or {}).get("spec", {}).get("_dupefinder")
+    if not document or not finder:
+        return []
+    spec = document["spec"]
+    if str(finder.get("_fw_name", EXACT)).endswith(EXACT):
+        query: Mapping[str, Any] = {"launches": {"$exists": True, "$ne": []}, "spec": {"$eq": spec}}
+        verify = None
+    else:
+        own = find_class(str(finder["_fw_name"]))()
+        query, verify = own.query(spec), getattr(own, "verify", None)
+    found: dict[int, None] = {}
+    for other in store.backend.find(FIREWORKS, query, fields={"fw_id": 1, "launches": 1, "spec": 1}):
+        if other["fw_id"] != fw_id and (verify is None or verify(spec, other["spec"])):
+            found |= dict.fromkeys(other.get("launches") or ())
+    return list(found)

@@ -1,0 +1,90 @@
+"""Launches that are being run: kept alive, ended, archived under their worker's hands, lost."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from launchpad.core.changes import ARCHIVED_LAUNCHES, LAUNCHES
+from launchpad.core.states import COMPLETED, FIZZLED, RESERVED, RUNNING
+from launchpad.errors import DocumentTooLarge
+from launchpad.store.backend import Update, UpdateMany
+from launchpad.store.store import Store
+
+
+def ours(launch_id: int, token: str | None) -> dict[str, Any]:
+    """Return the filter of a launch that its worker still holds; without a token, of one that is running at all."""
+    held: dict[str, Any] = {"launch_id": launch_id, "state": RUNNING, "archived": {"$exists": False}}
+    return {**held, "lease.token": token} if token else held
+
+
+def update_held(store: Store, launch_id: int, token: str | None, fields: Mapping[str, Any]) -> bool:
+    """Set fields of a launch that is held; False when it is not, or no longer."""
+    return store.write(LAUNCHES, [Update(ours(launch_id, token), {"$set": dict(fields)})]).matched == 1
+
+
+def start_reserved(store: Store, launch_id: int, fields: Mapping[str, Any]) -> bool:
+    """Turn a reservation into a run; False when it is no reservation any more."""
+    return store.write(LAUNCHES, [Update({"launch_id": launch_id, "state": RESERVED}, {"$set": dict(fields)})]).matched == 1
+
+
+def end(store: Store, launch_id: int, token: str | None, fields: dict[str, Any], *, also: tuple[str, ...] = ()) -> bool:
+    """End a launch with these fields; True also when this very end is there already, for the caller may have to repeat it.
+
+    also: further states in which the launch may be. An action too big for a document goes to GridFS.
+    """
+    filter_ = ours(launch_id, token)
+    if also:
+        filter_["state"] = {"$in": [RUNNING, *also]}
+    if _update(store, LAUNCHES, filter_, fields, launch_id):
+        return True
+    if token is None:
+        return False
+    same = {"launch_id": launch_id, "lease.token": token, "state": fields["state"], "time_end": fields["time_end"]}
+    return store.backend.find_one(LAUNCHES, same, fields={"launch_id": 1}) is not None
+
+
+def end_archived(store: Store, launch_id: int, token: str | None, fields: dict[str, Any]) -> bool:
+    """Write a late result where it belongs: to the archived launch, and nowhere else."""
+    late = {key: value for key, value in fields.items() if key != "pending"}
+    filter_: dict[str, Any] = {"launch_id": launch_id, "state": RUNNING}
+    return _update(store, ARCHIVED_LAUNCHES, {**filter_, "lease.token": token} if token else filter_, late, launch_id)
+
+
+def _update(store: Store, collection: str, filter_: Mapping[str, Any], fields: dict[str, Any], launch_id: int) -> bool:
+    try:
+        return store.write(collection, [Update(filter_, {"$set": fields})]).matched == 1
+    except DocumentTooLarge:
+        file_id = store.backend.put_file(json.dumps(fields["action"]), {"launch_id": launch_id})
+        small = {**fields, "action": {"gridfs_id": file_id}}
+        return store.write(collection, [Update(filter_, {"$set": small})]).matched == 1
+
+
+def turn_into_failure(store: Store, launch_id: int, history_index: int, action: Mapping[str, Any]) -> None:
+    """Make a completed launch whose action cannot be applied a failed one, as long as nothing has followed from it."""
+    fields = {"state": FIZZLED, "action": dict(action), f"state_history.{history_index}.state": FIZZLED}
+    store.write(LAUNCHES, [Update({"launch_id": launch_id, "state": COMPLETED, "pending": True}, {"$set": fields})])
+
+
+def followed(store: Store, launch_id: int) -> None:
+    """Note that all workflows have followed a launch's end."""
+    store.write(LAUNCHES, [UpdateMany({"launch_id": launch_id, "pending": True}, {"$unset": {"pending": ""}})])
+
+
+def unfollowed(store: Store) -> Iterator[dict[str, Any]]:
+    """Yield launches that ended and whose workflows have not followed yet."""
+    yield from store.backend.find(LAUNCHES, {"pending": True}, fields={"launch_id": 1, "lease": 1})
+
+
+def expired(store: Store, now: dt.datetime) -> Iterator[dict[str, Any]]:
+    """Yield launches that are RUNNING though their lease ran out."""
+    fields = {"trackers": 0, "action": 0}
+    yield from store.backend.find(LAUNCHES, {"state": RUNNING, "lease.expires": {"$lt": now}}, fields=fields)
+
+
+def end_expired(store: Store, launch: Mapping[str, Any], fields: dict[str, Any]) -> bool:
+    """End a lost launch, unless its worker came back to life in this moment."""
+    still = {**ours(launch["launch_id"], launch["lease"]["token"]), "lease.expires": launch["lease"]["expires"]}
+    return store.write(LAUNCHES, [Update(still, {"$set": fields})]).matched == 1
