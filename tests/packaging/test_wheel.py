@@ -69,6 +69,13 @@ def test_every_module_is_in_the_wheel_and_nothing_else_is(content: dict[str, str
     assert "launchpad/py.typed" in content
 
 
+def test_the_version_is_said_once(wheel: Path) -> None:
+    import launchpad
+
+    assert launchpad.__version__ == VERSION
+    assert wheel.name.startswith(f"launchpad_workflows-{VERSION}-")
+
+
 def test_the_wheel_brings_two_commands(content: dict[str, str]) -> None:
     entries = configparser.ConfigParser()
     entries.read_string(next(text for name, text in content.items() if name.endswith("entry_points.txt")))
