@@ -81,9 +81,7 @@ class Adding:
 
     def _add(self, wfs: Sequence[Workflow | Firework], reassign_all: bool) -> list[dict[int, int]]:
         workflows = [_as_workflow(wf) for wf in wfs]
-        renumbered = [
-            [fw_id for fw_id in sorted(workflow.id_fw) if reassign_all or fw_id < 0] for workflow in workflows
-        ]
+        renumbered = [[fw_id for fw_id in sorted(workflow.id_fw) if reassign_all or fw_id < 0] for workflow in workflows]
         total = sum(len(ids) for ids in renumbered)
         new_ids = iter(self.store.next_ids("fw_id", total)) if total else iter(())
         maps = [{old: next(new_ids) for old in ids} for ids in renumbered]

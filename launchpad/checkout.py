@@ -1,4 +1,4 @@
-"""The worker's side of the façade: one firework claimed, kept alive, checkpointed, completed; and what a dead worker left behind."""
+"""The worker's side of the façade: a firework claimed, kept alive, completed; and what dead workers left behind."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from launchpad.model import Firework, FWorker
 from launchpad.model.task_registry import find_task_class
 from launchpad.store import claiming, leases
 from launchpad.store.changing import change_workflows
+from launchpad.store.duplicates import fireworks_with_launches, launches_of_duplicates
 from launchpad.store.journal import help_entries
 from launchpad.store.locks import locked_entries
-from launchpad.store.duplicates import fireworks_with_launches, launches_of_duplicates
 
 if TYPE_CHECKING:
     from launchpad.settings import Settings
@@ -237,7 +237,8 @@ class Working:
 
     def follow_up(self, launch_ids: Iterable[int], *, patience: float = 5.0) -> bool:
         """Let workflows follow launches that have ended; True if all could. Safe to do twice, and by several at once."""
-        return all([self._follow(launch_id, patience) for launch_id in launch_ids])
+        followed = [self._follow(launch_id, patience) for launch_id in launch_ids]  # each, whatever became of the one before
+        return all(followed)
 
     def _follow(self, launch_id: int, patience: float) -> bool:
         fw_ids = fireworks_with_launches(self.store, [launch_id])
@@ -314,9 +315,7 @@ class Working:
         self.end_launch(launch_id, None, fields, also=(RESERVED, FIZZLED))
         return self.store.launches([launch_id])[launch_id]
 
-    def ping_launch(
-        self, launch_id: int, ptime: dt.datetime | None = None, checkpoint: Mapping[str, Any] | None = None
-    ) -> None:
+    def ping_launch(self, launch_id: int, ptime: dt.datetime | None = None, checkpoint: Mapping[str, Any] | None = None) -> None:
         """Say that a run is alive, and store its checkpoint. Raises Fenced when it is not RUNNING any more."""
         launch = self.store.backend.find_one(LAUNCHES, leases.ours(launch_id, None))
         if launch is None:

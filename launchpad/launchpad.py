@@ -105,7 +105,7 @@ class LaunchPad(Reading, Adding, Operating, Working):
         whenever `require_password`. Raises UsageError when it is wrong: then nothing was changed.
         """
         backend = self.store.backend
-        confirmed = password in (dt.date.today().isoformat(), self.name)
+        confirmed = password in (f"{dt.datetime.now().astimezone():%Y-%m-%d}", self.name)
         if not confirmed and (require_password or backend.count(WORKFLOWS, {}) > max_reset_wo_password):
             raise UsageError(
                 f"Emptying {backend.where} needs its name or today's date as password.",
@@ -114,7 +114,9 @@ class LaunchPad(Reading, Adding, Operating, Working):
         for collection in COLLECTIONS:
             self.store.write(collection, [DeleteMany({})])
         backend.delete_files({})
-        self.store.write(COUNTERS, [DeleteMany({}), Replace({"_id": -1}, {"_id": -1, "next_fw_id": 1, "next_launch_id": 1})], ordered=True)
+        self.store.write(
+            COUNTERS, [DeleteMany({}), Replace({"_id": -1}, {"_id": -1, "next_fw_id": 1, "next_launch_id": 1})], ordered=True
+        )
         self.tuneup()
         logger.info("The database %s is empty now.", backend.where)
 

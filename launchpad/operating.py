@@ -151,9 +151,7 @@ class Operating:
         """Take out fireworks that the selection no longer holds: it was made a moment ago, and others are at work."""
         if not (selection.states or selection.query or selection.qid or selection.names):
             return False
-        asked = tuple(
-            fw_id for snapshot, _ in plans for fw_id in snapshot.graph.children if left.get(fw_id) == "target"
-        )
+        asked = tuple(fw_id for snapshot, _ in plans for fw_id in snapshot.graph.children if left.get(fw_id) == "target")
         if not asked:
             return False
         still = {

@@ -19,7 +19,7 @@ def apply_action(draft: Draft, fw_id: int, action: Mapping[str, Any]) -> None:
     """Draft all that an action asks for, in FireWorks' order. Raises BadDocument when part of it cannot be done."""
     children = list(draft.graph.children[fw_id])
     if action["update_spec"] or action["mod_spec"]:
-        receivers = [other for other in draft.graph.reach(children)] if action["propagate"] else children
+        receivers = draft.graph.reach(children) if action["propagate"] else children
         update_specs(draft, receivers, action)
     if action["defuse_children"]:
         draft.require(children)
@@ -112,7 +112,7 @@ def _refuse_started(draft: Draft, follow: Sequence[int]) -> None:
     for child in follow:
         if states.RANK[draft.state(child)] > states.RANK[WAITING] or draft.state(child) == states.FIZZLED:
             raise BadDocument(
-                f"A detour cannot be put before firework {child}, which is {draft.state(child)}: only before one that has not started."
+                f"A detour cannot come before firework {child}, which is {draft.state(child)}: only before one not started."
             )
 
 

@@ -71,6 +71,6 @@ def get_path(document: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def action_of(document: Mapping[str, Any]) -> dict[str, Any]:
+def action_of(document: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return an action with every key, whatever version wrote it."""
     return {**EMPTY_ACTION, **(document or {})}

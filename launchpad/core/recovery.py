@@ -63,9 +63,9 @@ def drop_recovery(firework: Mapping[str, Any]) -> dict[str, Any]:
     if recovery is ABSENT:
         return {}
     fields: dict[str, Any] = {RECOVERY: ABSENT}
-    if isinstance(recovery, Mapping) and recovery.get("_mode") == PREVIOUS_DIR:
-        if get_path(firework, LAUNCH_DIR) == recovery.get("_prev_dir"):
-            fields[LAUNCH_DIR] = recovery.get(ORIGINAL_LAUNCH_DIR, ABSENT)
+    previous = isinstance(recovery, Mapping) and recovery.get("_mode") == PREVIOUS_DIR
+    if previous and get_path(firework, LAUNCH_DIR) == recovery.get("_prev_dir"):
+        fields[LAUNCH_DIR] = recovery.get(ORIGINAL_LAUNCH_DIR, ABSENT)
     return fields
 
 

@@ -180,7 +180,8 @@ class _Rerun:
         reached = set(self._below(self.wishes))
         live = [fw_id for fw_id in reached if self._state(fw_id) == RUNNING and self._live_launch(fw_id)]
         for fw_id in live:
-            cut = f"firework {fw_id} below it is RUNNING {_whereabouts(self._live_launch(fw_id) or {})}; --running reruns it all the same"
+            where = _whereabouts(self._live_launch(fw_id) or {})
+            cut = f"has firework {fw_id} below it, which is RUNNING {where}; --running reruns it all the same"
             for above in self._above(fw_id, reached):
                 if self.wishes.pop(above, None):
                     self.refused[above] = cut
@@ -198,9 +199,7 @@ class _Rerun:
         below = self._below(accepted)
         undone = {child for fw_id in below for child in self._defused_by_action(fw_id, below)}
         held = {
-            fw_id
-            for fw_id in below
-            if self._state(fw_id) in states.HELD and fw_id not in undone and not self.options.revive_held
+            fw_id for fw_id in below if self._state(fw_id) in states.HELD and fw_id not in undone and not self.options.revive_held
         }
         return {fw_id for fw_id in below if fw_id not in held} | set(accepted)
 
@@ -245,7 +244,9 @@ class _Rerun:
         for fw_id, wish in self.wishes.items():
             if fw_id not in reset:  # WAITING already, and only its spec changes
                 changes.append(self._change(fw_id, WAITING, dict(wish.spec)))
-                outcomes.append(Outcome(fw_id, "changed", wish.text.removeprefix("set back; "), **self._facts(fw_id), after=WAITING))
+                outcomes.append(
+                    Outcome(fw_id, "changed", wish.text.removeprefix("set back; "), **self._facts(fw_id), after=WAITING)
+                )
         outcomes.sort(key=lambda outcome: (outcome.role == "descendant", outcome.fw_id))
         return Plan(
             self.snapshot.workflow_id,
@@ -312,7 +313,11 @@ class _Rerun:
         if live := self._live_launch(fw_id):
             return (f"it was running {_whereabouts(live)}; the late result of that run will not be used",)
         heard = [moment for launch in self._active(fw_id) if (moment := last_heartbeat(launch))]
-        return (f"its run was lost: last heard of at {iso(max(heard))}" if heard else "its run was lost: nothing was ever heard of it",)
+        return (
+            f"its run was lost: last heard of at {iso(max(heard))}"
+            if heard
+            else "its run was lost: nothing was ever heard of it",
+        )
 
 
 def _whereabouts(launch: Mapping[str, Any]) -> str:

@@ -15,7 +15,6 @@ from launchpad.core import states
 from launchpad.core.documents import ABSENT
 from launchpad.core.graph import Graph
 
-
 #: Beyond this many single states it is cheaper to compare or write all of a workflow's states at once.
 MANY_STATES = 50
 
@@ -118,7 +117,7 @@ class Snapshot:
         """Return the state in the workflow's copy, which decides whether a parent is done."""
         if self.lacks_states:
             return str(self.fireworks[fw_id]["state"])
-        return self._stored_states.get(fw_id, states.WAITING)
+        return str(self._stored_states.get(fw_id, states.WAITING))
 
     def consult(self, fw_id: int) -> str:
         """As `mirrored_state`, and the plan holds only while this state does."""

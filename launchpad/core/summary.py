@@ -25,7 +25,7 @@ FIREWORK_FIELDS: dict[str, tuple[str, ...] | None] = {
 
 #: The fields of a launch from which `failure` makes its line.
 FAILURE_FIELDS = (
-    *("launch_id", "state", "cause", "state_history.state", "state_history.checkpoint._task_n", "action.gridfs_id"),
+    *("launch_id", "state", "state_history.state", "state_history.checkpoint._task_n", "action.gridfs_id"),
     *("action.stored_data._exception._stacktrace", "action.stored_data._task._fw_name", "action.stored_data._task_n"),
 )
 
@@ -76,8 +76,7 @@ def _without_id(document: Mapping[str, Any]) -> dict[str, Any]:
 def failure(launch: Mapping[str, Any]) -> str:
     """Return in one line why a launch failed, or "": the task, numbered from 0 as in its checkpoint, and the exception."""
     stacktrace = get_path(launch, "action.stored_data._exception._stacktrace")
-    cause = get_path(launch, "cause.message")
-    reason = exception_line(stacktrace) if isinstance(stacktrace, str) else cause if isinstance(cause, str) else ""
+    reason = exception_line(stacktrace) if isinstance(stacktrace, str) else ""
     task = get_path(launch, "action.stored_data._task._fw_name")
     if not reason or task is ABSENT:
         return reason
@@ -92,10 +91,13 @@ def _task_number(launch: Mapping[str, Any]) -> Any:
 
 
 def exception_line(stacktrace: str) -> str:
-    """Return the line of a stack trace that names the exception: the first below its last frame, as a message may have more."""
+    """Return the line of a stack trace that names the exception: the first below its last frame, as a message may have more.
+
+    What is no stack trace, but a sentence in its place, is told by its first line.
+    """
     lines = [line.rstrip() for line in stacktrace.splitlines() if line.strip()]
     frames = [number for number, line in enumerate(lines) if line.startswith("  File ")]
-    below = [line for line in lines[frames[-1] :] if not line.startswith(" ")] if frames else lines[-1:]
+    below = [line for line in lines[frames[-1] :] if not line.startswith(" ")] if frames else lines[:1]
     return below[0] if below else ""
 
 

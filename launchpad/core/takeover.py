@@ -12,7 +12,10 @@ from launchpad.core.states import READY
 
 
 def plan_takeover(snapshot: Snapshot, fw_id: int, launch_ids: Sequence[int]) -> Plan:
-    """Return the plan by which a READY firework lists these launches as its own and follows them; empty if it is READY no more."""
+    """Return the plan by which a READY firework lists these launches as its own and follows them.
+
+    Empty if it is READY no more.
+    """
     draft = Draft(snapshot)
     draft.require([fw_id])
     if draft.state(fw_id) != READY:

@@ -93,9 +93,7 @@ def lock_entry(lock: Any) -> str | None:
     return str(lock["entry"]) if isinstance(lock, dict) and lock.get("entry") else None
 
 
-def _apply(
-    store: Store, plans: Sequence[tuple[Snapshot, Plan]], operation: str, rerun_id: str | None, dry_run: bool
-) -> set[Any]:
+def _apply(store: Store, plans: Sequence[tuple[Snapshot, Plan]], operation: str, rerun_id: str | None, dry_run: bool) -> set[Any]:
     """Apply what changes anything and return the workflows that are done."""
     idle = {plan.workflow_id for _, plan in plans if dry_run or not plan.changes_anything}
     active = [(plan, len(snapshot.workflow["nodes"])) for snapshot, plan in plans if plan.workflow_id not in idle]

@@ -63,5 +63,7 @@ def _take_out(
     """Remove what went in of a batch that cannot go in as a whole; another's firework of the same id is not ours to remove."""
     stamps = {firework["fw_id"]: firework["updated_on"] for firework in fireworks}
     store.write(WORKFLOWS, [DeleteMany({"_id": {"$in": [workflow["_id"] for workflow, _ in workflows]}})])
-    store.write(FIREWORKS, [DeleteMany({"fw_id": fw_id, "state": WAITING, "updated_on": stamp}) for fw_id, stamp in stamps.items()])
+    store.write(
+        FIREWORKS, [DeleteMany({"fw_id": fw_id, "state": WAITING, "updated_on": stamp}) for fw_id, stamp in stamps.items()]
+    )
     store.write(ENTRIES, [DeleteMany({"_id": {"$in": [entry.entry_id for entry in entries]}})])

@@ -129,7 +129,9 @@ def _parts(entry_id: str, changes: list[dict[str, Any]], inserts: list[dict[str,
     room = 0
     for kind, document, size in sized:
         if not parts or size > room:
-            parts.append({"_id": f"{entry_id}/{len(parts)}", "part_of": entry_id, "part": len(parts), "changes": [], "inserts": []})
+            parts.append(
+                {"_id": f"{entry_id}/{len(parts)}", "part_of": entry_id, "part": len(parts), "changes": [], "inserts": []}
+            )
             room = PART_BYTES
         parts[-1][kind].append(document)
         room -= size
@@ -149,7 +151,9 @@ def apply(store: Store, plans: Sequence[tuple[Plan, int]], *, operation: str, re
         entry = Entry.of(plan, operation, rerun_id, now)
         entries[entry.entry_id] = entry
         nodes[entry.entry_id] = (plan.guard, count)
-    store.write(ENTRIES, [InsertOperation(document) for entry in entries.values() for document in entry.to_documents()], ordered=True)
+    store.write(
+        ENTRIES, [InsertOperation(document) for entry in entries.values() for document in entry.to_documents()], ordered=True
+    )
     locked = _lock(store, entries, nodes)
     states_now = carry_out(store, [entry for entry_id, entry in entries.items() if entry_id in locked])
     # An entry that is gone was closed by a helper: only its owner, here, removes one that did not come to be.
@@ -278,7 +282,9 @@ def _take_back(store: Store, entries: Sequence[Entry]) -> None:
             # Also what was never changed gets a new stamp, so that a helper who comes late changes it no more.
             operations.append(Update({"fw_id": change.key, **matching(change.before)}, setting({"updated_on": stamp})))
     store.write(FIREWORKS, operations)
-    store.write(WORKFLOWS, [Update({"_id": e.workflow_id, "locked.entry": e.entry_id}, {"$unset": {"locked": ""}}) for e in entries])
+    store.write(
+        WORKFLOWS, [Update({"_id": e.workflow_id, "locked.entry": e.entry_id}, {"$unset": {"locked": ""}}) for e in entries]
+    )
     store.write(ENTRIES, [UpdateMany({"_id": {"$in": [e.entry_id for e in entries]}}, {"$set": {"state": ABORTED}})])
 
 
@@ -317,9 +323,7 @@ def archive_launches(store: Store, entries: Sequence[Entry]) -> None:
     if not stamps:
         return
     shared = {
-        launch_id
-        for doc in store.by_ids(FIREWORKS, "launches", stamps, fields={"launches": 1})
-        for launch_id in doc["launches"]
+        launch_id for doc in store.by_ids(FIREWORKS, "launches", stamps, fields={"launches": 1}) for launch_id in doc["launches"]
     }
     moving = [launch_id for launch_id in stamps if launch_id not in shared]
     store.write(LAUNCHES, [Update({"launch_id": n}, {"$set": {"archived": stamps[n]}}) for n in moving])
@@ -331,9 +335,7 @@ def archive_launches(store: Store, entries: Sequence[Entry]) -> None:
             Update({"launch_id": launch_id}, {"$setOnInsert": {**fresh, "archived": stamps[launch_id]}}, upsert=True)
         )
     # A launch that moved earlier, for another firework that listed it, learns of this one too.
-    operations += [
-        Update({"launch_id": n}, {"$addToSet": {"archived.fw_ids": {"$each": stamps[n]["fw_ids"]}}}) for n in moving
-    ]
+    operations += [Update({"launch_id": n}, {"$addToSet": {"archived.fw_ids": {"$each": stamps[n]["fw_ids"]}}}) for n in moving]
     store.write(ARCHIVED_LAUNCHES, operations, ordered=True)
     store.write(LAUNCHES, [DeleteMany({"launch_id": {"$in": moving}})] if moving else [])
 
@@ -379,7 +381,9 @@ def _mirror_and_unlock(store: Store, entries: Sequence[Entry]) -> None:
         mirrored = {w["_id"]: _nodes_to_mirror(w, left[w["locked"]["entry"]]) for w in workflows}
         now_states = {
             doc["fw_id"]: doc["state"]
-            for doc in store.by_ids(FIREWORKS, "fw_id", {n for ids in mirrored.values() for n in ids}, fields={"fw_id": 1, "state": 1})
+            for doc in store.by_ids(
+                FIREWORKS, "fw_id", {n for ids in mirrored.values() for n in ids}, fields={"fw_id": 1, "state": 1}
+            )
         }
         operations = []
         state_of = _workflow_states(store, workflows, mirrored, now_states)

@@ -98,7 +98,7 @@ def supply(store: Store, asked: Sequence[tuple[Snapshot, Wanted]]) -> None:
         for launch_id in wanted.full_launches:
             snapshot.full_launches[launch_id] = full_launches.get(launch_id) or {"launch_id": launch_id, "state": "MISSING"}
         for fw_id in wanted.attempts:
-            snapshot.attempts[fw_id] = attempts.get(fw_id, [])
+            snapshot.attempts[fw_id] = list(attempts.get(fw_id, []))
         snapshot.new_ids += [new_ids.pop(0) for _ in range(wanted.new_ids)]
 
 

@@ -65,7 +65,10 @@ class Store:
     def _make_counters(self) -> bool:
         """Put the counters where they are missing without any doubt: in a new file, or behind the ids in use."""
         used = [
-            max((int(doc[field]) for doc in self.backend.find(collection, {}, fields={field: 1}, sort=[(field, -1)], limit=1)), default=0)
+            max(
+                (int(doc[field]) for doc in self.backend.find(collection, {}, fields={field: 1}, sort=[(field, -1)], limit=1)),
+                default=0,
+            )
             for collection, field in ((FIREWORKS, "fw_id"), (LAUNCHES, "launch_id"), (ARCHIVED_LAUNCHES, "launch_id"))
         ]
         if self.backend.kind != "embedded" and not any(used):
