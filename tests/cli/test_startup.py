@@ -12,20 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 #: What a command that touches no database has no use for; each costs tens to hundreds of milliseconds.
-HEAVY = {
-    "pymongo",
-    "bson",
-    "gridfs",
-    "mongomock",
-    "yaml",
-    "tabulate",
-    "tqdm",
-    "platformdirs",
-    "sqlite3",
-    "asyncio",
-    "email",
-    "logging",
-}
+HEAVY = {"pymongo", "bson", "gridfs", "mongomock", "yaml", "tabulate", "tqdm", "platformdirs", "sqlite3", "asyncio"}
 
 PROGRAM = """
 import sys
