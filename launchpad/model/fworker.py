@@ -11,7 +11,7 @@ from typing import Any
 from launchpad.errors import ConfigurationError, LaunchpadError
 from launchpad.model.serialization import FileName, Serializable, read_document, to_storable
 
-_KEYS = ("name", "category", "query", "env")
+_KEYS = ("name", "category", "query", "env", "allowed_tasks")
 _DEFAULT_NAME = "Automatically generated Worker"
 
 
@@ -22,6 +22,7 @@ class FWorker(Serializable):
     category (str | [str])   takes fireworks with this `_category`, or one of these; "" takes all, "__none__" those without one
     query (dict)             takes fireworks this matches; as given: name and category come in where fireworks are looked for
     env (dict)               what tasks find in `fw_spec["_fw_env"]`
+    allowed_tasks ([str])    runs no other tasks: names, with wild cards, as in `_fw_name`; None allows all
     """
 
     _error: type[LaunchpadError] = ConfigurationError
@@ -32,11 +33,13 @@ class FWorker(Serializable):
         category: str | list[str] = "",
         query: dict[str, Any] | None = None,
         env: dict[str, Any] | None = None,
+        allowed_tasks: list[str] | None = None,
     ) -> None:
         self.name = name
         self.category = category
         self.query = query or {}
         self.env = env or {}
+        self.allowed_tasks = allowed_tasks
 
     def to_dict(self) -> dict[str, Any]:
         """Return the worker as launches hold it: the query is a JSON text, since its keys could not be stored."""
@@ -50,7 +53,13 @@ class FWorker(Serializable):
         category = m_dict.get("category") or ""
         if not isinstance(category, str) and not _is_list_of_texts(category):
             raise ConfigurationError(f"A worker's category is a text or a list of texts, not {category!r}.")
-        return cls(str(m_dict.get("name") or _DEFAULT_NAME), category, _query(m_dict.get("query")), _env(m_dict.get("env")))
+        allowed = m_dict.get("allowed_tasks")
+        if allowed is not None and not _is_list_of_texts(allowed):
+            raise ConfigurationError(f"A worker's allowed_tasks is a list of names, not {allowed!r}.")
+        name = str(m_dict.get("name") or _DEFAULT_NAME)
+        return cls(
+            name, category, _query(m_dict.get("query")), _env(m_dict.get("env")), None if allowed is None else list(allowed)
+        )
 
     @classmethod
     def from_file(cls, filename: FileName, f_format: str | None = None) -> FWorker:

@@ -122,7 +122,7 @@ class Worker:
                 pass_on_output=not self._local_redirect,
                 debugger=self._debugger,
             )
-            task = forbidden_task(checkout.spec, getattr(self._fworker, "allowed_tasks", None))
+            task = forbidden_task(checkout.spec, self._fworker.allowed_tasks)
             if task is None:
                 outcome = rocket.run()
                 self.tally.add(outcome)
@@ -134,7 +134,9 @@ class Worker:
     def _claim(self, fw_id: int | None, new_folder: bool) -> Checkout | None:
         now = dt.datetime.now(dt.timezone.utc)
         folder = default_folder(self._base, now) if new_folder else self._base
-        return self._patiently(lambda: self._launchpad.claim(self._fworker, str(folder), fw_id=fw_id), "Taking a firework")
+        return self._patiently(
+            lambda: self._launchpad.claim(self._fworker, str(folder), fw_id=fw_id, without=self._forbidden), "Taking a firework"
+        )
 
     def _give_back(self, rocket: Rocket, task: str, *, asked_for: bool) -> None:
         fw_id = rocket.checkout.fw_id
