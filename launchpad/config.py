@@ -164,6 +164,11 @@ def find_fworker_file(
     return None
 
 
+def colours_wanted(environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether a terminal may be given colours: the custom of no-color.org."""
+    return not environ.get("NO_COLOR")
+
+
 def write_launchpad_file(path: str | os.PathLike[str], values: Mapping[str, Any], *, overwrite: bool = False) -> None:
     """Write a my_launchpad.yaml that only the user can read (mode 0600), whole or not at all; None means: leave that key out.
 

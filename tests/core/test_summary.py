@@ -88,7 +88,16 @@ def test_only_the_last_active_launch_of_a_fizzled_firework_tells_an_error():
         (failed_launch(action={"stored_data": {"_task": None, "_exception": {"_stacktrace": TRACE}}}), LAST),
         # FireWorks leaves no action when it marks a lost run.
         ({"launch_id": 3, "state": "FIZZLED", "action": None, "state_history": []}, ""),
-        ({"launch_id": 3, "state": "FIZZLED", "action": None, "cause": {"kind": "lost", "message": "lost: …"}}, "lost: …"),
+        # Ours tell it in a sentence.
+        (
+            {"action": {"stored_data": {"_task": None, "_exception": {"_stacktrace": "The run was lost: nothing …"}}}},
+            "The run was lost: nothing …",
+        ),
+        # The task's number is in the action where one of our workers wrote it.
+        (
+            {"action": {"stored_data": {"_task": {"_fw_name": "T"}, "_task_n": 0, "_exception": {"_stacktrace": "KeyError: 1"}}}},
+            "task 0 (T): KeyError: 1",
+        ),
         ({"launch_id": 3, "state": "FIZZLED", "action": {"gridfs_id": "0"}}, ""),
     ],
 )
@@ -102,7 +111,7 @@ def test_a_failure_is_told_in_one_line(launch, line):
         (TRACE, LAST),
         (TRACE + "and a message\n\n  of several lines\n", LAST),
         ("Traceback …\n  File \"a\", line 1\n    x\nKeyError: 'a'\n\nDuring handling …\n\n" + TRACE, LAST),
-        ("KeyError: 'x'\n\n", "KeyError: 'x'"),
+        ("KeyError: 'x'\nand more\n", "KeyError: 'x'"),
         ('  File "a", line 1', ""),
         ("", ""),
     ],

@@ -1,0 +1,7 @@
+"""`python -m lpad`."""
+
+import sys
+
+from lpad.main import main
+
+sys.exit(main())

@@ -1,0 +1,72 @@
+"""Add workflows, or single fireworks, from files.
+
+The files are YAML or JSON, as FireWorks writes them. All are read and checked first: if one is bad, nothing is added.
+
+Examples:
+  lpad add workflow.yaml
+  lpad add -c first.yaml second.json
+  lpad add -d workflows/
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from launchpad.errors import BadDocument, UsageError
+from lpad import output, session
+
+if TYPE_CHECKING:
+    from launchpad.model import Workflow
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("wf_file", nargs="+", metavar="FILE", help="a workflow's or firework's file")
+    parser.add_argument(
+        "-d", "--dir", action="store_true", help="the FILEs are folders; what in them ends in .yaml, .yml or .json is added"
+    )
+    parser.add_argument("-c", "--check", action="store_true", help="also see whether the code of every task can be imported here")
+
+
+def run(args: argparse.Namespace) -> int:
+    files = [path for name in args.wf_file for path in (_files_in(Path(name)) if args.dir else [Path(name)])]
+    workflows = [_read(path, check_tasks=args.check) for path in files]
+    with session.open_launchpad(args) as launchpad:
+        id_maps = launchpad.bulk_add_wfs(workflows)
+    added = [
+        {"file": str(path), "name": workflow.name, "id_map": id_map}
+        for path, workflow, id_map in zip(files, workflows, id_maps, strict=True)
+    ]
+    if args.output:
+        output.show_list(added, args.output, ())
+    for entry in added if not args.output else ():
+        output.show_text(f"Added the workflow {entry['name']!r} from {entry['file']}; new ids: {entry['id_map']}")
+    return 0
+
+
+def _files_in(folder: Path) -> list[Path]:
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
+    except OSError as problem:
+        raise UsageError(f"Cannot look into the folder {folder}: {problem.strerror}.") from None
+    if not files:
+        raise UsageError(f"The folder {folder} holds no file that ends in {', '.join(SUFFIXES)}.")
+    return files
+
+
+def _read(path: Path, *, check_tasks: bool) -> Workflow:
+    from launchpad.model import Workflow
+
+    try:
+        workflow: Workflow = Workflow.from_file(path)
+        for firework in workflow.fws if check_tasks else ():
+            _ = firework.tasks  # looking at them imports their code
+    except BadDocument as problem:
+        problem.args = (
+            f"{problem} (Nothing was added.)" if str(path) in str(problem) else f"{path}: {problem} (Nothing was added.)",
+        )
+        raise
+    return workflow

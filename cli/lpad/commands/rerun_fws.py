@@ -1,0 +1,91 @@
+"""Run fireworks again, with everything below them that has run.
+
+Each is set back to READY, or to WAITING where something above it is not done; what has run below it waits again. Their
+launches are kept aside as archived launches. RUNNING fireworks whose worker is alive are refused without --running; what a
+person paused or defused below stays so without --revive-held. A firework that was to resume at a task still does:
+--clear-recovery makes it start over.
+
+Examples:
+  lpad rerun_fws -i 3,7-9
+  lpad rerun_fws -s FIZZLED --dry-run
+  lpad rerun_fws -s FIZZLED --task-level --copy-data
+  lpad rerun_fws -q '{"action.stored_data._exception._stacktrace": {"$regex": "out of memory"}}' -lm
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from launchpad.errors import ConflictingOptions
+from lpad import confirmation, options, output, session
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    options.add_selection(parser)
+    group = parser.add_argument_group("how they start")
+    group.add_argument(
+        "--task-level", action="store_true", help="resume at the task that failed, with what the earlier ones stored"
+    )
+    group.add_argument(
+        "-lid",
+        "--launch_id",
+        nargs="+",
+        type=int,
+        action="extend",
+        metavar="ID",
+        help="resume these launches, one for each id after -i; otherwise each resumes its newest with a checkpoint",
+    )
+    where = group.add_mutually_exclusive_group()
+    where.add_argument(
+        "-cp",
+        "--copy-data",
+        dest="recover_mode",
+        action="store_const",
+        const="cp",
+        help="resume in a new folder, with a copy of the old one's files",
+    )
+    where.add_argument(
+        "-pd",
+        "--previous-dir",
+        dest="recover_mode",
+        action="store_const",
+        const="prev_dir",
+        help="resume in the old folder itself",
+    )
+    group.add_argument("--clear-recovery", action="store_true", help="start from scratch, forgetting where to resume")
+    group.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
+    group = parser.add_argument_group("what is not touched by default")
+    group.add_argument("--running", action="store_true", help="also what is running; the late results of those runs are not used")
+    group.add_argument("--revive-held", action="store_true", help="also what a person paused or defused below")
+    options.add_confirmation(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    selection = options.read_selection(args).require()
+    wishes = {name: getattr(args, name) for name in ("task_level", "recover_mode", "clear_recovery", "running", "revive_held")}
+    wishes["launch_ids"] = tuple(args.launch_id or ())
+    _check_wishes(args, len(selection.fw_ids))
+    options.is_confirmed(args)
+    with session.open_launchpad(args) as launchpad:
+        if not args.dry_run:
+            confirmation.before_changing(args, launchpad, selection, lambda: launchpad.rerun(selection, **wishes, dry_run=True))
+        with output.progress(None, "fireworks") as progress:
+            report = launchpad.rerun(selection, **wishes, dry_run=args.dry_run, reason=args.reason, progress=progress)
+        output.show_report(report, args.output)
+        if not report.outcomes:
+            output.note(f"Nothing matches {selection.describe()}. {launchpad.doubt(selection)}".strip())
+    return 1 if args.fail_if_none and not report.outcomes else report.exit_code
+
+
+def _check_wishes(args: argparse.Namespace, ids: int) -> None:
+    """Refuse options that would have no effect, or contradict each other."""
+    for given, name in ((args.launch_id, "--launch_id"), (args.recover_mode, "--copy-data or --previous-dir")):
+        if given and not args.task_level:
+            raise ConflictingOptions(f"{name} has no effect without --task-level.", hint="Add --task-level.")
+    if args.clear_recovery and args.task_level:
+        raise ConflictingOptions("--task-level resumes, --clear-recovery starts from scratch.", hint="Give one of them.")
+    if args.launch_id and len(args.launch_id) != ids:
+        raise ConflictingOptions(
+            f"--launch_id names {len(args.launch_id)} launches and -i {ids} fireworks.",
+            hint="Give one for each, in the same order.",
+        )

@@ -1,0 +1,36 @@
+"""Ask before much is changed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from launchpad.core.selection import Selection
+from launchpad.errors import Aborted, UsageError
+from lpad import options, output
+
+if TYPE_CHECKING:
+    from launchpad.core.report import Report
+    from launchpad.launchpad import LaunchPad
+
+
+def before_changing(args: argparse.Namespace, launchpad: LaunchPad, selection: Selection, preview: Callable[[], Report]) -> None:
+    """Return if the change is small or wanted; on a terminal show the preview and ask.
+
+    Raises Aborted if the person says no, UsageError if there is nobody to ask.
+    """
+    if options.is_confirmed(args):
+        return
+    limit = launchpad.settings.pw_check_num
+    count = launchpad.count_fireworks(selection, limit=limit + 1)
+    if count <= limit:
+        return
+    if not output.can_ask():
+        raise UsageError(
+            f"This is about more than {limit} fireworks, so it has to be confirmed. Nothing was changed.",
+            hint="Look at what would be done with --dry-run, then add --yes.",
+        )
+    output.note(output.report_sentence(preview()))
+    if output.ask("Go on? (y/n)").lower() not in ("y", "yes"):
+        raise Aborted()

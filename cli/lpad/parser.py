@@ -1,0 +1,123 @@
+"""The grammar of `lpad`: every command and option. Nothing heavy is imported, so that help is instant."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from launchpad.core.version import VERSION
+from launchpad.errors import UsageError
+from lpad import options
+
+#: In the order in which help lists them. Each is a module of `lpad.commands`: its docstring is the help, `configure` declares its
+#: options, `run` does it.
+COMMANDS = (
+    "init",
+    "config",
+    "reset",
+    "add",
+    "add_scripts",
+    "get_fws",
+    "get_wflows",
+    "get_launchdir",
+    "track_fws",
+    "rerun_fws",
+    "recover",
+    "recover_results",
+)
+
+#: Further names of commands, not listed by help. A dash in the place of an underscore is understood in every name.
+ALIASES = {"get_wfs": "get_wflows"}
+
+DESCRIPTION = """Manage a launchpad: a database of workflows, the fireworks they are made of, and their launches.
+
+What lpad prints goes to the standard output as JSON (or -o yaml, -o table), everything else to the standard error."""
+
+EPILOG = """A command's own help: lpad COMMAND --help. Options of every command may stand before or after the command.
+
+Exit status: 0 done; 1 error; 3 not all was done, something was refused; 5 cancelled; 64 wrong usage; 130 interrupted."""
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Help that wraps paragraphs to the terminal's width and leaves indented lines, such as examples, as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = []
+        for paragraph in text.split("\n\n"):
+            kept = "\n  " in f"\n{paragraph}"
+            paragraphs.append(paragraph if kept else super()._fill_text(paragraph, width, indent))
+        return "\n\n".join(paragraphs)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are ours: a sentence and a hint, status 64."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"formatter_class": HelpFormatter, **settings})
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=f"See `{self.prog} --help`.")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if not isinstance(action, argparse._SubParsersAction) or value in action.choices:
+            super()._check_value(action, value)
+            return
+        near = difflib.get_close_matches(str(value), action.choices, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"See `{self.prog} --help`."
+        raise UsageError(f"There is no command {str(value)!r}.", hint=hint)
+
+
+def build_parser() -> Parser:
+    """Return the parser of `lpad` with all its commands. Without a command, the parsed `run` is None."""
+    parser = Parser(prog="lpad", description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument("-v", "--version", action="version", version=f"lpad {VERSION}")
+    options.add_common(parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", prog="lpad")
+    parser.set_defaults(run=None)
+    for name in COMMANDS:
+        module = importlib.import_module(f"lpad.commands.{name}")
+        description, examples = _help_of(module.__doc__ or "")
+        command = commands.add_parser(name, help=description.split("\n\n")[0], description=description, epilog=examples)
+        module.configure(command)
+        options.add_common(command, after_command=True)
+        command.set_defaults(run=module.run)
+        commands.choices[name.replace("_", "-")] = command
+    for alias, name in ALIASES.items():
+        commands.choices[alias] = commands.choices[alias.replace("_", "-")] = commands.choices[name]
+    return parser
+
+
+def _help_of(docstring: str) -> tuple[str, str]:
+    """Return a docstring's text and its examples."""
+    description, heading, examples = docstring.strip().partition("Examples:")
+    return description.strip(), heading + examples
+
+
+def build_rlaunch_parser() -> argparse.ArgumentParser:
+    """Return the parser of `rlaunch`."""
+    parser: argparse.ArgumentParser = importlib.import_module("lpad.rlaunch_parser").build_parser()
+    return parser
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of one command, called as its man page is: lpad-rerun_fws."""
+    commands = next(action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
+    parser: argparse.ArgumentParser = commands.choices[name]
+    parser.prog = f"lpad-{name}"
+    return parser
+
+
+def __getattr__(name: str) -> Callable[[], argparse.ArgumentParser]:
+    """Return for `parser_rerun_fws` a function that makes the parser of rerun_fws: what builds man pages asks for functions."""
+    command = name.removeprefix("parser_")
+    if command == name or command not in COMMANDS:
+        raise AttributeError(name)
+    return lambda: command_parser(command)
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the parsed command line. Raises UsageError; help and version end the program themselves."""
+    return build_parser().parse_args(arguments)

@@ -1,0 +1,52 @@
+"""Open the launchpad that the options, the environment and the files name."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from launchpad.errors import UnknownFirework
+from lpad import output
+
+if TYPE_CHECKING:
+    from launchpad.core.selection import Selection
+    from launchpad.launchpad import LaunchPad
+    from launchpad.settings import Settings
+
+
+def find_settings(args: argparse.Namespace) -> Settings:
+    """Return the settings that hold for a command line. Raises ConfigurationError, ConflictingOptions."""
+    from launchpad.config import find_settings
+
+    return find_settings(uri=args.uri, launchpad_file=args.launchpad_file, config_dir=args.config_dir)
+
+
+@contextlib.contextmanager
+def open_launchpad(args: argparse.Namespace) -> Iterator[LaunchPad]:
+    """Yield the launchpad, and close it afterwards. Raises ConfigurationError, StoreError."""
+    from launchpad.launchpad import LaunchPad
+
+    settings = find_settings(args)
+    level = args.loglvl or settings.strm_lvl
+    output.set_up_logging("CRITICAL" if args.silencer else level, args.logdir or settings.logdir)
+    if settings.is_default:
+        output.note(f"Using the embedded database {settings.path}; `lpad init` configures another one.")
+    launchpad = LaunchPad.from_settings(settings)
+    try:
+        yield launchpad
+    finally:
+        launchpad.close()
+
+
+def tell_missing(launchpad: LaunchPad, selection: Selection, count: int, noun: str) -> int:
+    """Say which ids do not exist, or that nothing was found, and return the exit status: 1 for ids that do not exist."""
+    missing = launchpad.missing_fw_ids(selection.fw_ids) if selection.fw_ids else []
+    if missing:
+        output.show_error("lpad", UnknownFirework(fw_ids=missing))
+        return UnknownFirework.exit_code
+    if not count:
+        doubt = launchpad.doubt(selection, "workflows" if noun == "workflows" else "fireworks")
+        output.note(f"There are no such {noun}. {doubt}".strip())
+    return 0
