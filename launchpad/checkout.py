@@ -126,12 +126,14 @@ class Working:
         fw_id: int | None = None,
         host: str | None = None,
         ip: str | None = None,
+        without: Iterable[int] = (),
     ) -> Checkout | None:
         """Take the next firework this worker may run (or this one, if it can be started), or return None.
 
+        without: ids that it does not want.
         Never gives one firework to two workers. Raises StoreUnreachable.
         """
-        taken = self._take(fworker, launch_dir, fw_id, host, ip, RUNNING)
+        taken = self._take(fworker, launch_dir, fw_id, host, ip, RUNNING, without)
         return Checkout(self, *taken) if taken else None
 
     def _take(
@@ -142,11 +144,12 @@ class Working:
         host: str | None,
         ip: str | None,
         state: str,
+        without: Iterable[int] = (),
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
         store = self.store
         query = claiming.worker_query(fworker.name, fworker.category, fworker.query)
         launch: dict[str, Any] | None = None
-        passed_over: list[int] = []
+        passed_over = list(without)
         while found := self._candidates(query, fw_id, passed_over):
             for candidate in found:
                 passed_over.append(candidate["fw_id"])

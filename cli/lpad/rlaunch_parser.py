@@ -15,8 +15,8 @@ Which fireworks this worker takes says its file, my_fworker.yaml: name, category
 
 EPILOG = """A command's own help: rlaunch COMMAND --help. Options of every command may stand before or after the command.
 
-SIGTERM and SIGINT (Ctrl-C) end the task that runs, store its firework as FIZZLED with its checkpoint, and stop the worker. A second
-one kills the task at once.
+SIGTERM and SIGINT (Ctrl-C) end the task that runs, store its firework as FIZZLED with its checkpoint, and stop the worker.
+A second one kills the task at once.
 
 Examples:
   rlaunch singleshot               run one firework, in this folder
@@ -26,8 +26,8 @@ Examples:
                                    go on for ever, looking for work every 10 s
   rlaunch multi 4 --timeout 3600   four workers at once, none of which begins anything after an hour
 
-Exit status: 0 all that was run is COMPLETED, or there was nothing to run; 1 error; 2 some are FIZZLED; 64 wrong usage; 129, 130, 143
-stopped by a signal (hangup, Ctrl-C, SIGTERM) while nothing was running."""
+Exit status: 0 all that was run is COMPLETED, or there was nothing to run; 1 error; 2 some are FIZZLED; 64 wrong usage;
+129, 130, 143 stopped by a signal (hangup, Ctrl-C, SIGTERM) while nothing was running."""
 
 SINGLESHOT = "Run one firework, in the current folder."
 RAPIDFIRE = "Run fireworks one after the other, each in a new folder below the current one."
@@ -112,6 +112,7 @@ def _add_common(parser: argparse.ArgumentParser, *, after_command: bool = False)
     group.add_argument(
         "--uri", metavar="ADDRESS", default=kept, help="the database: mongodb://HOST:PORT/NAME, or a path ending in .db"
     )
+    group.add_argument("--logdir", metavar="DIR", default=kept, help="write a log into this folder, too")
     group.add_argument("--loglvl", metavar="LEVEL", type=_level, default=kept, help=f"what is logged: {', '.join(LEVELS)}")
     group.add_argument("-s", "--silencer", action="store_true", default=switch, help="log nothing")
     group.add_argument("--debug", action="store_true", default=switch, help="show a traceback when something unexpected happens")
