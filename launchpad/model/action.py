@@ -101,10 +101,10 @@ def looks_like_action(value: Any) -> bool:
 def _checked(action: FWAction, task_name: str) -> FWAction:
     for key in ("stored_data", "update_spec"):
         if not isinstance(getattr(action, key), Mapping):
-            raise BadTask(f"{task_name} returned a {key} that is no dictionary: {getattr(action, key)!r}.")
+            raise BadTask(f"{task_name} returned for {key} what is no dictionary: {getattr(action, key)!r}.")
     for modification in action.mod_spec:
         if not isinstance(modification, Mapping):
-            raise BadTask(f"{task_name} returned a mod_spec that is no list of dictionaries: {modification!r}.")
+            raise BadTask(f"{task_name} returned for mod_spec what is no list of dictionaries: {modification!r}.")
     content = action.to_dict()
     for key in ("additions", "detours"):
         content[key] = [_checked_workflow(new, f"{key}[{number}]", task_name) for number, new in enumerate(content[key])]

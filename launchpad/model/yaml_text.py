@@ -23,6 +23,8 @@ from launchpad.model.storable import MAX_DEPTH
 #: How much a file may grow by its aliases: characters, each value counting as NODE_COST besides.
 MAX_EXPANSION = 64 * 1024 * 1024
 NODE_COST = 16
+#: A text of more characters that looks like a number is one, though too long to be read.
+LONGEST_LOOKALIKE = 50
 STANDARD_TAG = "tag:yaml.org,2002:"
 
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -236,8 +238,10 @@ def _plain(text: str) -> Any:
             if pattern.fullmatch(text):
                 try:
                     return read(text)
-                except ValueError:  # 2020-13-45 or +_: it only looks like one
-                    return text
+                except ValueError:
+                    if len(text) > LONGEST_LOOKALIKE:
+                        raise
+                    return text  # 2020-13-45 or +_: it only looks like one
     return text
 
 
