@@ -11,8 +11,9 @@ import os
 import re
 from collections.abc import Callable
 
-# Otherwise the pages would depend on the width of the terminal in which they were built.
-os.environ["COLUMNS"] = "100"
+# Lines are broken by whoever shows the page, not by the terminal in which it was built; and a line that is broken before a
+# quote would be lost, for at its beginning that is a command of roff's.
+os.environ["COLUMNS"] = "100000"
 
 from lpad.parser import build_parser, build_rlaunch_parser
 
@@ -46,7 +47,7 @@ def __getattr__(name: str) -> Callable[[], argparse.ArgumentParser]:
 
 def _page_of_all(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Return the parser with a usage that does not list all commands between braces: the page does that further down."""
-    parser.usage = re.sub(r"\{[^}]*\}", "COMMAND", _usage(parser))
+    parser.usage = re.sub(r"\{[^}]*\} \.\.\.", "COMMAND ...", _usage(parser))
     return _with_summary(parser)
 
 
