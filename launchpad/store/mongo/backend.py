@@ -1,0 +1,322 @@
+"""A MongoDB server behind the contract of `launchpad.store.backend`: standalone, replica set, sharded or Atlas.
+
+Writes are durable when they return: journaled on a standalone, confirmed by the majority of a set.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import gridfs
+import pymongo
+from bson import ObjectId
+from bson.errors import InvalidId
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+
+from launchpad.errors import BadQuery, DocumentTooLarge, DuplicateKey, NotFound
+from launchpad.store.backend import Backend, Index, Insert, Operation, Query, Sort, Update, WriteResult
+from launchpad.store.encoding import as_stored, encode, with_id_first
+from launchpad.store.mongo import errors, requests
+from launchpad.store.mongo.connection import Connection
+from launchpad.store.mongo.errors import Fate
+
+Document = dict[str, Any]
+Result = TypeVar("Result")
+
+_END = object()
+
+
+class MongoBackend(Backend):
+    """A database on a MongoDB server. Nothing is connected before the first command.
+
+    `uri` is an address (mongodb://…); without one, `client_options` name host and port. `client_options` are pymongo's.
+    `patience` is how many seconds a step is tried again while servers change roles or connections break; the very first
+    connection fails within 5 s. `bucket` is where `put_file` puts files (GridFS); None: it refuses them.
+    """
+
+    kind = "mongodb"
+
+    def __init__(
+        self,
+        uri: str | None = None,
+        *,
+        database: str,
+        client_options: Mapping[str, Any] | None = None,
+        where: str | None = None,
+        chosen_by: str = "",
+        patience: float = 10.0,
+        bucket: str | None = "fw_gridfs",
+    ) -> None:
+        super().__init__()
+        arguments = {**({"host": uri} if uri else {}), **(client_options or {})}
+        self.connection = Connection(arguments, database, where, chosen_by)
+        self.where = self.connection.where
+        self.patience = patience
+        self.bucket = bucket
+
+    @classmethod
+    def from_arguments(
+        cls, arguments: Mapping[str, Any], *, database: str, where: str, chosen_by: str, bucket: str | None
+    ) -> MongoBackend:
+        """Make one from the arguments of pymongo's client, `host` among them."""
+        return cls(None, database=database, client_options=arguments, where=where, chosen_by=chosen_by, bucket=bucket)
+
+    def _collection(self, name: str) -> Collection[Document]:
+        return self.connection.database()[name]
+
+    def close(self) -> None:
+        self.connection.close()
+
+    # one command, again if need be
+
+    def _run(self, doing: str, command: Callable[[int], Result], *, repeatable: bool = True) -> Result:
+        """Run one command; `command` gets the number of the try, 0 at first.
+
+        What surely has not happened is tried again for `patience` seconds; what may have happened only if doing it twice is the
+        same as once (`repeatable`).
+        """
+        self.connection.database()
+        deadline = 0.0
+        for attempt in itertools.count():
+            try:
+                return command(attempt)
+            except PyMongoError as error:
+                fate = errors.fate(error)
+                again = fate is Fate.NOT_DONE or (fate is Fate.UNKNOWN and repeatable)
+                deadline = deadline or time.monotonic() + self.patience
+                pause = min(0.05 * 2**attempt, 1.0)
+                if not again or time.monotonic() + pause > deadline:
+                    raise self.connection.explained(error, doing) from None
+            time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    # reading
+
+    def find(
+        self,
+        collection: str,
+        query: Query,
+        *,
+        fields: Mapping[str, int] | None = None,
+        sort: Sort = (),
+        limit: int = 0,
+        skip: int = 0,
+        max_time: float | None = None,
+    ) -> Iterator[Document]:
+        stored = as_stored(query, "query")
+
+        def command(attempt: int) -> tuple[Any, Any]:
+            cursor = self._collection(collection).find(
+                stored, fields or None, sort=list(sort) or None, limit=limit, skip=skip
+            )
+            if max_time is not None:
+                cursor = cursor.max_time_ms(max(1, int(max_time * 1000)))
+            return cursor, next(cursor, _END)
+
+        cursor, first = self.watched("find", collection, lambda: self._run("read", command))
+        return iter(()) if first is _END else self._rest(first, cursor)
+
+    def _rest(self, first: Document, cursor: Any) -> Iterator[Document]:
+        yield first
+        try:
+            yield from cursor
+        except PyMongoError as error:
+            raise self.connection.explained(error, "read") from None
+        finally:
+            cursor.close()
+
+    def count(self, collection: str, query: Query, *, limit: int = 0) -> int:
+        options: dict[str, Any] = {"limit": limit} if limit else {}
+        stored = as_stored(query, "query")
+
+        def command(attempt: int) -> int:
+            return self._collection(collection).count_documents(stored, **options)
+
+        total: int = self.watched("count", collection, lambda: self._run("read", command))
+        return total
+
+    def distinct(self, collection: str, path: str, query: Query) -> list[Any]:
+        stored = as_stored(query, "query")
+
+        def command(attempt: int) -> list[Any]:
+            # Without null: the server names it for missing fields, too, if it goes by an index.
+            return [value for value in self._collection(collection).distinct(path, stored) if value is not None]
+
+        values: list[Any] = self.watched("distinct", collection, lambda: self._run("read", command))
+        return values
+
+    def server_time(self) -> dt.datetime:
+        def command(attempt: int) -> dt.datetime:
+            now: dt.datetime = self.connection.database().client.admin.command("hello")["localTime"]
+            return now if now.tzinfo else now.replace(tzinfo=dt.timezone.utc)
+
+        now: dt.datetime = self.watched("server_time", "", lambda: self._run("read", command))
+        return now
+
+    # writing
+
+    def write(self, collection: str, operations: Sequence[Operation], *, ordered: bool = False) -> WriteResult:
+        if not operations:
+            return WriteResult()
+        for operation in operations:
+            if isinstance(operation, Insert):
+                operation.document.setdefault("_id", ObjectId())  # ours, so that a second try meets itself
+        # Checked before anything is sent: otherwise some of them are written, and then one cannot be encoded.
+        sent = [requests.request(operation) for operation in operations]
+        repeatable = all(map(requests.is_repeatable, operations))
+
+        def command(attempt: int) -> WriteResult:
+            return self._bulk_write(collection, operations, sent, ordered, attempt)
+
+        result: WriteResult = self.watched(
+            "write", collection, lambda: self._run("change", command, repeatable=repeatable), operations
+        )
+        return result
+
+    def _bulk_write(
+        self, name: str, operations: Sequence[Operation], sent: list[Any], ordered: bool, attempt: int
+    ) -> WriteResult:
+        result, start = WriteResult(), 0
+        while start < len(sent):
+            try:
+                requests.add_counts(result, self._collection(name).bulk_write(sent[start:], ordered=ordered).bulk_api_result)
+                break
+            except BulkWriteError as error:
+                failures = error.details.get("writeErrors", [])
+                if not attempt or error.details.get("writeConcernErrors") or not failures:
+                    raise
+                if not all(self._is_own_insert(name, operations[start + failure["index"]], failure) for failure in failures):
+                    raise
+                # Only inserts that the first try had done already: they count as done, and an ordered write goes on behind.
+                requests.add_counts(result, error.details)
+                result.inserted += len(failures)
+                start = start + failures[0]["index"] + 1 if ordered else len(sent)
+        return result
+
+    def _is_own_insert(self, name: str, operation: Operation, failure: Mapping[str, Any]) -> bool:
+        if failure["code"] != errors.DUPLICATE or not isinstance(operation, Insert):
+            return False
+        there = self._collection(name).find_one({"_id": operation.document["_id"]})
+        return there is not None and encode(there) == encode(with_id_first(operation.document))
+
+    def find_one_and_update(
+        self,
+        collection: str,
+        query: Query,
+        update: Mapping[str, Any],
+        *,
+        sort: Sort = (),
+        fields: Mapping[str, int] | None = None,
+        upsert: bool = False,
+        return_before: bool = False,
+    ) -> Document | None:
+        stored, change = as_stored(query, "query"), as_stored(update, "update")
+        if not next(iter(change), "").startswith("$"):
+            raise BadQuery("An update needs operators ($set …).")
+        when = pymongo.ReturnDocument.BEFORE if return_before else pymongo.ReturnDocument.AFTER
+
+        def command(attempt: int) -> Document | None:
+            return self._collection(collection).find_one_and_update(
+                stored, change, fields or None, sort=list(sort) or None, upsert=upsert, return_document=when
+            )
+
+        # A counter may skip a value when its answer was lost on the way; a list must not get an item twice.
+        repeatable = set(update) <= requests.REPEATABLE | {"$inc"}
+        found: Document | None = self.watched(
+            "find_one_and_update",
+            collection,
+            lambda: self._run("change", command, repeatable=repeatable),
+            [Update(query, update, upsert)],
+        )
+        return found
+
+    # files
+
+    def _files(self) -> gridfs.GridFS:
+        return gridfs.GridFS(self.connection.database(), collection=self.bucket or "")
+
+    def read_file(self, file_id: str) -> str:
+        def command(attempt: int) -> bytes:
+            data: bytes = self._files().get(ObjectId(file_id)).read()
+            return data
+
+        try:
+            data: bytes = self.watched("read_file", f"{self.bucket}.files", lambda: self._run("read", command))
+        except (gridfs.NoFile, InvalidId):
+            raise NotFound(f"There is no file {file_id} in {self.where}.") from None
+        return data.decode("utf-8")
+
+    def put_file(self, text: str, metadata: Mapping[str, Any]) -> str:
+        if not self.bucket:
+            raise DocumentTooLarge("A document is over MongoDB's limit of 16 MB, and GRIDFS_FALLBACK_COLLECTION is switched off.")
+        file_id, stored = ObjectId(), as_stored(metadata, "metadata")
+
+        def command(attempt: int) -> None:
+            if attempt and self._files().exists(file_id):
+                return
+            self._drop_chunks(file_id)
+            try:
+                self._files().put(text.encode("utf-8"), _id=file_id, encoding="utf-8", metadata=stored)
+            except (gridfs.errors.FileExists, DuplicateKeyError):
+                self._drop_chunks(file_id)
+                raise DuplicateKey(f"There is a file with the metadata {stored} in {self.bucket} already.") from None
+
+        self.watched("put_file", f"{self.bucket}.files", lambda: self._run("change", command))
+        return str(file_id)
+
+    def _drop_chunks(self, file_id: ObjectId) -> None:
+        # What a try that was cut short has left.
+        self._collection(f"{self.bucket}.chunks").delete_many({"files_id": file_id})
+
+    def delete_files(self, metadata: Mapping[str, Any]) -> int:
+        query = as_stored({f"metadata.{name}": value for name, value in metadata.items()}, "query")
+
+        def command(attempt: int) -> int:
+            found = [entry["_id"] for entry in self._collection(f"{self.bucket}.files").find(query, {"_id": 1})]
+            for file_id in found:
+                self._files().delete(file_id)
+            return len(found)
+
+        if not self.bucket:
+            return 0
+        deleted: int = self.watched("delete_files", f"{self.bucket}.files", lambda: self._run("change", command))
+        return deleted
+
+    # upkeep
+
+    def create_indexes(self, collection: str, indexes: Sequence[Index]) -> None:
+        def command(attempt: int) -> None:
+            target = self._collection(collection)
+            there = {requests.index_fields(entry["key"].items()) for entry in target.list_indexes()}
+            for index in indexes:
+                if requests.index_fields(index.fields) not in there:
+                    self._create_index(target, index)
+
+        self.watched("create_indexes", collection, lambda: self._run("make indexes in", command))
+
+    @staticmethod
+    def _create_index(target: Collection[Document], index: Index) -> None:
+        options: dict[str, Any] = {name: True for name in ("unique", "sparse") if getattr(index, name)}
+        try:
+            target.create_index(list(index.fields), **options)
+        except DuplicateKeyError:
+            named = "_".join(f"{path}_{direction}" for path, direction in index.fields)
+            raise DuplicateKey(f"The index {named} of {target.name} cannot be unique: documents share a key.") from None
+        except OperationFailure as error:
+            if error.code not in errors.INDEX_IS_THERE:  # made meanwhile by somebody else, perhaps with other options
+                raise
+
+    def index_used(self, collection: str, query: Query, sort: Sort = ()) -> str | None:
+        def command(attempt: int) -> Mapping[str, Any]:
+            find: dict[str, Any] = {"find": collection, "filter": as_stored(query, "query")}
+            if sort:
+                find["sort"] = dict(sort)
+            return self.connection.database().command("explain", find, verbosity="queryPlanner")
+
+        names = set(requests.index_names(self._run("read", command).get("queryPlanner", {})))
+        return None if None in names else min((name for name in names if name), default=None)

@@ -1,0 +1,124 @@
+"""The way to the server: one client per process, and a write concern under which nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import pymongo
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+from pymongo.write_concern import WriteConcern
+
+from launchpad.core.addresses import hosts_in, redact
+from launchpad.errors import ConfigurationError, LaunchpadError, WeakWriteConcern
+from launchpad.store.encoding import CODEC
+from launchpad.store.mongo import errors
+
+Document = dict[str, Any]
+
+#: Milliseconds until a server must have been found, and must have taken a connection.
+_SERVER_WAIT = 5000
+#: Milliseconds that a majority may take to confirm a write before the write is tried again.
+_MAJORITY_WAIT = 10_000
+
+_DEFAULTS: dict[str, Any] = {
+    "serverSelectionTimeoutMS": _SERVER_WAIT,
+    "connectTimeoutMS": _SERVER_WAIT,
+    "retryWrites": True,
+    "retryReads": True,
+    "appname": "lpad",
+}
+
+
+class Connection:
+    """One database on one server or set of servers; connected at the first use, in each process anew.
+
+    `arguments` are those of pymongo's client, `host` among them. `where` is what messages call the database, `chosen_by` says
+    who chose it.
+    """
+
+    def __init__(self, arguments: Mapping[str, Any], database: str, where: str | None, chosen_by: str) -> None:
+        self._arguments = dict(arguments)
+        self._name = database
+        self._chosen_by = chosen_by
+        host = self._arguments.get("host") or "localhost"
+        self._address = host if isinstance(host, str) and "://" in host else ""
+        self.user = str(self._arguments.get("username") or _user_in(self._address))
+        self.where = redact(where) if where else f"{hosts_in(self._address) or _hosts(host, self._arguments)}/{database}"
+        self._client: pymongo.MongoClient[Document] | None = None
+        self._database: Database[Document] | None = None
+        self._pid = 0
+
+    def database(self) -> Database[Document]:
+        """Return the database, connected. pymongo does not survive a fork, so each process has a client of its own.
+
+        Raises StoreUnreachable, AccessDenied, ConfigurationError, WeakWriteConcern.
+        """
+        if self._database is None or self._pid != os.getpid():
+            client = self._client = self._make_client()
+            self._pid = os.getpid()
+            self._database = None
+            try:
+                hello = client.admin.command("hello")
+            except PyMongoError as error:
+                raise self.explained(error, "connect to") from None
+            concern = self._write_concern(client, hello)
+            self._database = client.get_database(self._name, codec_options=CODEC, write_concern=concern)
+        return self._database
+
+    def close(self) -> None:
+        if self._client is not None and self._pid == os.getpid():
+            self._client.close()
+        self._client = self._database = None
+
+    def explained(self, error: Exception, doing: str) -> LaunchpadError:
+        """Return one of our errors for one of pymongo's. `doing` completes "may not … the database"."""
+        return errors.explained(error, errors.Place(self.where, self.user, self._chosen_by), doing)
+
+    def _make_client(self) -> pymongo.MongoClient[Document]:
+        # The driver lets arguments overrule the address; ours are defaults and must not.
+        given = {name.lower() for name in (*self._arguments, *_options_in(self._address))}
+        defaults = {name: value for name, value in _DEFAULTS.items() if name.lower() not in given}
+        try:
+            return pymongo.MongoClient(**{**defaults, **self._arguments, "tz_aware": True})
+        except (PyMongoError, ValueError, TypeError, OSError) as error:  # OSError: a certificate's file is not there
+            raise ConfigurationError(
+                f"The address or the options of the database {self.where} cannot be used: {redact(str(error))}.",
+                hint=f"They come from {self._chosen_by}." if self._chosen_by else "",
+            ) from None
+
+    def _write_concern(self, client: pymongo.MongoClient[Document], hello: Mapping[str, Any]) -> WriteConcern:
+        asked = client.write_concern.document
+        replicated = "setName" in hello or hello.get("msg") == "isdbgrid"
+        weak = asked.get("w") == 0 or asked.get("j") is False
+        if replicated and isinstance(asked.get("w"), int):
+            # Of a sharded cluster's sets the router does not say how many members they have.
+            weak = weak or "hosts" not in hello or asked["w"] <= len(hello["hosts"]) // 2
+        if weak:
+            shown = ", ".join(f"{name}={value}" for name, value in asked.items())
+            raise WeakWriteConcern(
+                f"The address of {self.where} asks for {shown}: writes that were acknowledged could be lost.",
+                hint="Leave w and journal out of it; writes are then journaled, and confirmed by the majority of a set.",
+            )
+        if replicated:
+            return WriteConcern(w=asked.get("w", "majority"), j=True, wtimeout=asked.get("wtimeout", _MAJORITY_WAIT))
+        return WriteConcern(w=1, j=True)
+
+
+def _hosts(host: Any, arguments: Mapping[str, Any]) -> str:
+    hosts = host if isinstance(host, str) else ",".join(host)
+    port = arguments.get("port")
+    return f"{hosts}:{port}" if port and ":" not in hosts and "," not in hosts else hosts
+
+
+def _user_in(address: str) -> str:
+    found = re.match(r"[^:]+://([^:@/]*)(?::.*)?@", address)
+    return unquote(found[1]) if found else ""
+
+
+def _options_in(address: str) -> list[str]:
+    return [name for name, _ in parse_qsl(address.partition("?")[2], keep_blank_values=True)]
