@@ -87,10 +87,12 @@ def _firework_conditions(selection: Selection) -> list[Query]:
 def _name_conditions(names: Sequence[str]) -> list[Query]:
     if not names:
         return []
-    patterns = [pattern for name in names if (pattern := name_pattern(name))]
-    # A name with a bracket in it may be meant as it stands.
-    exact: Query = {"name": {"$in": list(names)} if len(names) > 1 else names[0]}
-    return [{"$or": [exact, *({"name": {"$regex": pattern}} for pattern in patterns)]} if patterns else exact]
+    patterns = {name: name_pattern(name) for name in names}
+    # A name with a bracket in it may be meant as it stands; a pattern with none matches itself.
+    exact = [name for name, pattern in patterns.items() if not pattern or "[" in name]
+    conditions: list[Query] = [{"name": _one_of(exact)}] if exact else []
+    conditions += [{"name": {"$regex": pattern}} for pattern in patterns.values() if pattern]
+    return conditions if len(conditions) == 1 else [{"$or": conditions}]
 
 
 def _state_conditions(selection: Selection) -> list[Query]:
