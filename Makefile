@@ -14,7 +14,7 @@ export LPAD_FIREWORKS_PYTHON ?= $(abspath $(FIREWORKS_VENV))/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format soak benchmark docs setup check-mongod clean
+.PHONY: help demo test check check-lint check-types check-layers check-docs format soak benchmark docs setup check-mongod clean
 
 help:  ## list what can be made (also without a target)
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -26,12 +26,20 @@ test: $(VENV)/.installed-test $(FIREWORKS_VENV)/.installed  ## install what the 
 	@if [ -n "$$CI$$LPAD_REQUIRE_MONGOD" ]; then $(PY) tests/check_mongod.py; fi
 	@$(PY) -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
-check: $(VENV)/.installed-test  ## lint, types, import layers, documentation
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
-	PYTHONPATH=.:cli $(VENV)/bin/lint-imports --no-cache --no-logo
-	$(VENV)/bin/mkdocs build --quiet --strict --site-dir $(abspath $(VENV))/site
+check: check-lint check-types check-layers check-docs  ## lint, types, import layers, documentation
+
+check-lint: $(VENV)/.installed-test
+	@$(VENV)/bin/ruff check --output-format concise .
+	@$(VENV)/bin/ruff format --check --quiet . || { echo "Some files are not in the agreed form: make format" >&2; exit 1; }
+
+check-types: $(VENV)/.installed-test
+	@$(VENV)/bin/mypy
+
+check-layers: $(VENV)/.installed-test
+	@PYTHONPATH=.:cli $(VENV)/bin/lint-imports --no-cache --no-logo
+
+check-docs: $(VENV)/.installed-test
+	@$(VENV)/bin/mkdocs build --quiet --strict --site-dir $(abspath $(VENV))/site
 
 format: $(VENV)/.installed-test  ## put the code into the agreed form
 	@$(VENV)/bin/ruff check --quiet --fix-only .
