@@ -22,8 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     args = parser.parse(arguments)
-    if args.silencer:
-        output.be_silent()
+    output.be_silent(args.silencer)
     if args.run is None:
         output.show_text(parser.build_parser().format_help().rstrip())
         return 0

@@ -23,10 +23,10 @@ COLOURS = {"COMPLETED": 32, "FIZZLED": 31, "RUNNING": 34, "RESERVED": 36, "READY
 _silent = False
 
 
-def be_silent() -> None:
-    """Say nothing from now on beside results and errors."""
+def be_silent(silent: bool = True) -> None:
+    """Say nothing from now on beside results and errors, or say it again."""
     global _silent
-    _silent = True
+    _silent = silent
 
 
 # beside the results
@@ -78,7 +78,7 @@ def set_up_logging(level: str, folder: str | None) -> None:
             raise ConfigurationError(f"Cannot write a log into {folder}: {problem.strerror}.") from None
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logger.addHandler(handler)
+    logger.handlers[:] = handlers
 
 
 # results

@@ -276,6 +276,7 @@ def test_what_is_no_time_is_left_as_it_is():
         "created_on": {"$regex": "^2026"},
         "updated_on": {"$exists": True},
         "spec.created_on": "2026-01-31",
+        "spec.list": {"$elemMatch": {"created_on": "2026-01-31"}},
         "state": "READY",
     }
     assert in_both_formats(query) == query
