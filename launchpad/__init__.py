@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+from launchpad.core.version import VERSION as __version__
 
 _HOMES = {
     "LaunchPad": "launchpad.launchpad",
