@@ -11,10 +11,6 @@ import os
 import re
 from collections.abc import Callable
 
-# Lines are broken by whoever shows the page, not by the terminal in which it was built; and a line that is broken before a
-# quote would be lost, for at its beginning that is a command of roff's.
-os.environ["COLUMNS"] = "100000"
-
 from lpad.parser import build_parser, build_rlaunch_parser
 
 
@@ -59,11 +55,21 @@ def _page_of_command(name: str) -> argparse.ArgumentParser:
     return _with_summary(parser)
 
 
+def _leave_lines_whole() -> None:
+    """Make argparse break no lines: the program that shows the page does it, by the width of its own terminal.
+
+    And a line that is broken before a quote would be lost, for at its beginning that is a command of roff's.
+    """
+    os.environ["COLUMNS"] = "100000"
+
+
 def _usage(parser: argparse.ArgumentParser) -> str:
+    _leave_lines_whole()
     return parser.format_usage().removeprefix("usage: ").strip().replace("%", "%%")
 
 
 def _with_summary(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    _leave_lines_whole()
     summary = (parser.description or "").strip().split("\n\n")[0].split(". ")[0]
     parser.man_short_description = " ".join(summary.split()).rstrip(".")  # type: ignore[attr-defined]
     return parser
