@@ -1,0 +1,86 @@
+"""Databases for tests: a fresh one for each, on both kinds of store.
+
+`backend` and `store_uri` run a test on the embedded store and on a real MongoDB; `mongo_uri` gives a fresh database on the server.
+A server that is missing means skip at home, and fail where `CI` or `LPAD_REQUIRE_MONGOD` is set. With pytest-xdist each worker
+process has a server of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launchpad.store.backend import Backend
+from tests.servers import Mongod, NoServer
+
+_numbers = itertools.count(1)
+
+
+def _no_server(error: Exception) -> None:
+    if os.environ.get("CI") or os.environ.get("LPAD_REQUIRE_MONGOD"):
+        pytest.fail(f"MongoDB does not start: {error}", pytrace=False)
+    pytest.skip(f"MongoDB does not start: {error}")
+
+
+@pytest.fixture(scope="session")
+def mongod() -> Iterator[Mongod]:
+    """One server for the whole run, without users. Tests that stop or restart servers start their own."""
+    try:
+        server = Mongod()
+    except NoServer as error:
+        _no_server(error)
+    with server:
+        yield server
+
+
+@pytest.fixture
+def mongo_uri(mongod: Mongod) -> Iterator[str]:
+    """The address of a fresh database, mongodb://127.0.0.1:PORT/NAME; it is dropped afterwards."""
+    import pymongo
+
+    name = f"lpad_test_{next(_numbers)}"
+    with pymongo.MongoClient(mongod.uri) as client:
+        client.drop_database(name)
+        yield f"{mongod.uri}/{name}"
+        client.drop_database(name)
+
+
+@pytest.fixture
+def mongo_backend(mongo_uri: str) -> Iterator[Backend]:
+    from launchpad.store.mongo import MongoBackend
+
+    backend = MongoBackend(mongo_uri, database=mongo_uri.rpartition("/")[2])
+    yield backend
+    backend.close()
+
+
+@pytest.fixture
+def embedded_backend(tmp_path: Path) -> Iterator[Backend]:
+    from launchpad.store.embedded import EmbeddedBackend
+
+    backend = EmbeddedBackend(tmp_path / "embedded" / "launchpad.db")
+    yield backend
+    backend.close()
+
+
+_BOTH = ["embedded", pytest.param("mongodb", marks=pytest.mark.mongod)]
+
+
+@pytest.fixture(params=_BOTH)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """A fresh, empty database behind the contract, of each kind."""
+    chosen: Backend = request.getfixturevalue("embedded_backend" if request.param == "embedded" else "mongo_backend")
+    return chosen
+
+
+@pytest.fixture(params=_BOTH)
+def store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a fresh, empty database of each kind, for commands and configuration files."""
+    if request.param == "embedded":
+        return f"sqlite://{tmp_path}/embedded/launchpad.db"
+    chosen: str = request.getfixturevalue("mongo_uri")
+    return chosen
