@@ -48,7 +48,7 @@ class Graph:
         chosen = set(among)
         depth: dict[int, int] = {}
         for fw_id in self.order(chosen):
-            depth[fw_id] = 1 + max((depth[p] for p in self.parents[fw_id] if p in chosen), default=-1)
+            depth[fw_id] = 1 + max((depth[p] for p in self.parents[fw_id] if p in depth), default=-1)
         return depth
 
     def order(self, among: Iterable[int] | None = None) -> Sequence[int]:

@@ -72,7 +72,9 @@ class _Rerun:
         snapshot = self.snapshot
         snapshot.forget_consulted()
         snapshot.require(self.targets)
-        snapshot.require(active_launches_of=self._below(self.targets))
+        reached = self._below(self.targets)
+        # The children where the reach ends are judged by their own documents too: the workflow's copy may lag behind.
+        snapshot.require(self._children(reached), active_launches_of=reached)
         snapshot.require(attempts=self._attempts_needed())
         for fw_id in self.targets:
             self._judge(fw_id)
@@ -81,9 +83,13 @@ class _Rerun:
         reset = self._reset(accepted)
         for fw_id in reset:
             self.refused.pop(fw_id, None)  # an action defused it, and that action is undone
+        held = [fw_id for fw_id in self._below(accepted) if fw_id not in reset]
         fresh = {fw_id: self._fresh_state(fw_id, reset) for fw_id in reset}
         self._skip_untouched_ready(accepted, reset, fresh)
-        return self._assemble(accepted, reset, fresh)
+        for child in self._children([*reset, *held]):
+            if child not in reset:  # left as it is because of its state: in another it would have to be set back
+                snapshot.consult(child)
+        return self._assemble(accepted, reset, held, fresh)
 
     # reading the snapshot
 
@@ -96,6 +102,9 @@ class _Rerun:
 
     def _below(self, start: Iterable[int]) -> list[int]:
         return self.graph.reach([fw_id for fw_id in start if self._started(fw_id)], enter=self._started)
+
+    def _children(self, fw_ids: Iterable[int]) -> set[int]:
+        return {child for fw_id in fw_ids for child in self.graph.children[fw_id]}
 
     def _active(self, fw_id: int) -> list[Mapping[str, Any]]:
         launches = self.snapshot.launches
@@ -178,10 +187,12 @@ class _Rerun:
         if self.options.running:
             return
         reached = set(self._below(self.wishes))
-        live = [fw_id for fw_id in reached if self._state(fw_id) == RUNNING and self._live_launch(fw_id)]
+        # What an action defused while it ran may run on.
+        may_run = {RUNNING, *states.HELD}
+        live = [fw_id for fw_id in reached if self._state(fw_id) in may_run and self._live_launch(fw_id)]
         for fw_id in live:
             where = _whereabouts(self._live_launch(fw_id) or {})
-            cut = f"has firework {fw_id} below it, which is RUNNING {where}; --running reruns it all the same"
+            cut = f"has firework {fw_id} below it, which runs {where}; --running reruns it all the same"
             for above in self._above(fw_id, reached):
                 if self.wishes.pop(above, None):
                     self.refused[above] = cut
@@ -205,7 +216,7 @@ class _Rerun:
 
     def _defused_by_action(self, fw_id: int, below: list[int]) -> list[int]:
         """Return the fireworks that a launch which is archived now had defused: no person holds them."""
-        actions = [launch.get("action") or {} for launch in self._active(fw_id)]
+        actions = [launch.get("action") or {} for launch in self._active(fw_id) if launch["state"] == COMPLETED]
         if any(action.get("defuse_workflow") for action in actions):
             return [other for other in below if self._state(other) == DEFUSED]
         if any(action.get("defuse_children") for action in actions):
@@ -231,16 +242,24 @@ class _Rerun:
 
     # the plan
 
-    def _assemble(self, accepted: list[int], reset: set[int], fresh: dict[int, str]) -> Plan:
+    def _assemble(self, accepted: list[int], reset: set[int], held: list[int], fresh: dict[int, str]) -> Plan:
         heads = [fw_id for fw_id in accepted if fw_id in reset]
         below = set(self._below(child for fw_id in heads for child in self.graph.children[fw_id]))
-        depth = self.graph.depths(reset)
+        depth = self.graph.depths([*reset, *held])
         changes, archived, outcomes = [], [], self._remarks()
-        for fw_id in sorted(reset, key=lambda fw_id: (-depth[fw_id], fw_id)):
-            spec = self._spec_fields(fw_id, fw_id in below)
-            changes.append(self._change(fw_id, fresh[fw_id], spec))
-            archived += [ArchivedLaunch(launch_id, (fw_id,)) for launch_id in self.snapshot.active_launches(fw_id)]
-            outcomes.append(self._outcome(fw_id, fresh[fw_id], fw_id in below))
+        for fw_id in sorted(depth, key=lambda fw_id: (-depth[fw_id], fw_id)):
+            launches = self.snapshot.active_launches(fw_id)
+            archived += [ArchivedLaunch(launch_id, (fw_id,)) for launch_id in launches]
+            if fw_id in reset:
+                changes.append(self._change(fw_id, fresh[fw_id], self._spec_fields(fw_id, fw_id in below)))
+                outcomes.append(self._outcome(fw_id, fresh[fw_id], fw_id in below))
+                continue
+            # Held, but what it did or began to do was with inputs that are renewed: let go, it must start over.
+            spec = recovery.drop_recovery(self.snapshot.fireworks[fw_id])
+            if launches or spec:
+                changes.append(self._change(fw_id, self._state(fw_id), spec))
+            if fw_id not in self.refused:
+                outcomes.append(self._held_outcome(fw_id))
         for fw_id, wish in self.wishes.items():
             if fw_id not in reset:  # WAITING already, and only its spec changes
                 changes.append(self._change(fw_id, WAITING, dict(wish.spec)))
@@ -271,7 +290,7 @@ class _Rerun:
         for launch in self.snapshot.attempts.get(fw_id, []) if self.options.keep_exception_details else []:
             if launch["launch_id"] in active:
                 details = get_path(launch, "action.stored_data._exception._details")
-                return ABSENT if details is None else details
+                return details or ABSENT
         return ABSENT
 
     def _change(self, fw_id: int, state: str, spec: Mapping[str, Any]) -> Change:
@@ -303,6 +322,11 @@ class _Rerun:
             wish = _Wish({}, "starts over: a firework above it is rerun too, so its inputs may change")
         warnings = (wish.warnings if wish else ()) + self._interruptions(fw_id)
         return Outcome(fw_id, "changed", wish.text if wish else "set back", **self._facts(fw_id), after=fresh, warnings=warnings)
+
+    def _held_outcome(self, fw_id: int) -> Outcome:
+        state = self._state(fw_id)
+        text = f"stays {state}, for it is held; --revive-held sets it back too"
+        return Outcome(fw_id, "skipped", text, **self._facts(fw_id), after=state)
 
     def _interruptions(self, fw_id: int) -> tuple[str, ...]:
         state = self._state(fw_id)
