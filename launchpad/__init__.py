@@ -10,7 +10,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from launchpad.core.version import VERSION as __version__
+from launchpad.core.version import VERSION
+
+__version__ = VERSION
 
 _HOMES = {
     "LaunchPad": "launchpad.launchpad",

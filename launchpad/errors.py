@@ -10,7 +10,7 @@
     │   ├── StoreUnreachable  AccessDenied  NotADatabase  NewerFormat  NeedsReset
     │   ├── DuplicateKey  WeakWriteConcern
     ├── NotFound (ValueError)          1
-    │   ├── UnknownFirework  UnknownLaunch
+    │   ├── UnknownFirework  UnknownLaunch  UnknownRerun
     ├── WorkflowLocked                 1
     ├── NoCheckpoint (ValueError)      1
     ├── PreviousFolderMissing          1
@@ -147,6 +147,13 @@ class UnknownLaunch(NotFound):
     """No launch has this id. Facts: launch_id."""
 
     sentence = "No launch has id {launch_id}."
+
+
+class UnknownRerun(NotFound):
+    """No command in the history has this id. Facts: rerun_id."""
+
+    sentence = "The history knows no command {rerun_id}."
+    hint = "`lpad history` lists them; the beginning of an id is enough where no other begins so."
 
 
 class WorkflowLocked(LaunchpadError):

@@ -16,6 +16,7 @@ from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKF
 from launchpad.errors import UsageError
 from launchpad.operating import Operating
 from launchpad.reading import Reading
+from launchpad.recording import Recording
 from launchpad.settings import Settings
 from launchpad.store.backend import Backend, DeleteMany, Replace
 from launchpad.store.indexes import INDEXES, user_indexes
@@ -27,7 +28,7 @@ logger = logging.getLogger("launchpad")
 COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs", RERUNS, ENTRIES)
 
 
-class LaunchPad(Reading, Adding, Operating, Working):
+class LaunchPad(Reading, Adding, Operating, Recording, Working):
     """Workflows in a database: added, read, checked out, completed, rerun.
 
     The arguments are FireWorks'. `host` may also be a MongoDB address, or ``sqlite:///path`` for the embedded store. Without
@@ -163,10 +164,9 @@ def make_backend(settings: Settings) -> Backend:
         return EmbeddedBackend(settings.path)
     from launchpad.store.mongo import MongoBackend
 
-    return MongoBackend.from_arguments(
-        settings.client_arguments(),
+    return MongoBackend(
         database=settings.name,
+        client_options=settings.client_arguments(),
         where=settings.where,
-        chosen_by=settings.chosen_by,
-        bucket=settings.gridfs_fallback_collection,
+        bucket=settings.gridfs_fallback_collection or "fw_gridfs",
     )

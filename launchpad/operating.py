@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,12 +15,10 @@ from launchpad.core.rerun import RerunOptions, plan_rerun
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.errors import ConflictingOptions, NoCheckpoint, UnknownFirework, UnknownLaunch
-from launchpad.store.backend import Insert, Update
 from launchpad.store.changing import change_workflows
 from launchpad.store.duplicates import sharing_launches
 from launchpad.store.selecting import missing_ids, select_fw_ids
 from launchpad.store.snapshots import attempts_of
-from launchpad.store.store import RERUNS
 
 if TYPE_CHECKING:
     from launchpad.settings import Settings
@@ -39,8 +35,12 @@ class Operating:
 
     store: Store
     settings: Settings
-    #: Of `checkout.Working`, beside which this class always stands.
-    follow_up: Callable[[Iterable[int]], bool]
+
+    if TYPE_CHECKING:  # of `Working` and `Recording`, beside which this class always stands
+
+        def follow_up(self, launch_ids: Iterable[int], *, patience: float = 5.0) -> bool: ...
+        def open_record(self, command: str, selection: str, reason: str, **more: Any) -> str: ...
+        def close_record(self, report: Report) -> None: ...
 
     def rerun(
         self,
@@ -86,8 +86,7 @@ class Operating:
             self._rerun_batches(Report("rerun_fws", dry_run=True), selection, options, rerun_duplicates, None)
         report = Report("rerun_fws", dry_run=dry_run)
         self._rerun_batches(report, selection, options, rerun_duplicates, progress, reason)
-        if report.rerun_id:
-            self._close_record(report)
+        self.close_record(report)
         return report
 
     def _rerun_batches(
@@ -101,7 +100,7 @@ class Operating:
     ) -> None:
         for fw_ids in select_fw_ids(self.store.backend, selection, batch=BATCH):
             if not report.dry_run and not report.rerun_id:
-                report.rerun_id = self._open_record(selection, reason)
+                report.rerun_id = self.open_record("rerun_fws", selection.describe(), reason)
             targets = dict.fromkeys(fw_ids, "target")
             if rerun_duplicates:
                 targets |= self._duplicates_of(targets, options)
@@ -239,28 +238,6 @@ class Operating:
         if missing:
             raise UnknownFirework(fw_ids=missing, hint="Nothing was changed.")
 
-    def _open_record(self, selection: Selection, reason: str) -> str:
-        """Write into the journal that a command begins, and return the command's id."""
-        rerun_id = uuid.uuid4().hex[:12]
-        record = {
-            "_id": rerun_id,
-            "command": "rerun_fws",
-            "on": self.store.now(),
-            "owner": self.store.owner(),
-            "user": _user(),
-            "argv": _shown_command(),
-            "selection": selection.describe(),
-            "reason": reason,
-            "state": "open",
-        }
-        self.store.write(RERUNS, [Insert(record)])
-        return rerun_id
-
-    def _close_record(self, report: Report) -> None:
-        counts = {kind: sum(o.kind == kind for o in report.outcomes) for kind in ("changed", "skipped", "refused", "moved")}
-        update = {"$set": {"state": "done", "counts": counts, "ended_on": self.store.now()}}
-        self.store.write(RERUNS, [Update({"_id": report.rerun_id}, update)])
-
 
 def _check_options(task_level: bool, launch_ids: Mapping[int, int], recover_mode: str | None, clear_recovery: bool) -> None:
     if recover_mode not in (None, recovery.COPY, recovery.PREVIOUS_DIR):
@@ -287,19 +264,3 @@ def _locked_text(snapshot: Snapshot) -> str:
         first = min(snapshot.graph.children)
         return f"is in a workflow that FireWorks has locked; if nothing runs there: lpad admin unlock -i {first}"
     return f"is in a workflow that {lock['owner']} keeps locked" if lock else "is in a workflow that others keep changing"
-
-
-def _user() -> str:
-    try:
-        import pwd
-
-        return pwd.getpwuid(os.getuid()).pw_name
-    except (ImportError, KeyError):
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-
-
-def _shown_command() -> str:
-    """Return the command line for history; addresses, which may hold passwords, are redacted."""
-    from launchpad.core.addresses import redact
-
-    return " ".join(redact(argument) for argument in [os.path.basename(sys.argv[0] or "python"), *sys.argv[1:]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -73,6 +74,14 @@ class ArchivedLaunch:
 
 
 @dataclass(frozen=True)
+class RestoredLaunch:
+    """A launch that comes back from `archived_launches`, if it was archived at this moment and not again since."""
+
+    launch_id: int
+    archived_on: dt.datetime
+
+
+@dataclass(frozen=True)
 class Outcome:
     """One line of a report: what a command does to one firework, or why it does not.
 
@@ -98,6 +107,7 @@ class Plan:
     changes: tuple[Change, ...] = ()
     inserts: tuple[Insert, ...] = ()
     archived: tuple[ArchivedLaunch, ...] = ()
+    restored: tuple[RestoredLaunch, ...] = ()
     #: Fields of the workflow document itself (nodes, links, parent_links, …), before and after; not states: they are read back.
     structure: Change | None = None
     #: Of the workflow as read: what must still hold when the lock is taken.
@@ -106,4 +116,4 @@ class Plan:
 
     @property
     def changes_anything(self) -> bool:
-        return bool(self.changes or self.inserts or self.archived or self.structure)
+        return bool(self.changes or self.inserts or self.archived or self.restored or self.structure)

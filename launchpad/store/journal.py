@@ -34,6 +34,7 @@ from launchpad.core.changes import (
     Change,
     Insert,
     Plan,
+    RestoredLaunch,
 )
 from launchpad.core.documents import ABSENT, get_path, iso
 from launchpad.core.graph import Graph
@@ -67,6 +68,7 @@ class Entry:
     inserts: tuple[Insert, ...]
     archived: tuple[ArchivedLaunch, ...]
     structure: Change | None
+    restored: tuple[RestoredLaunch, ...] = ()
 
     @classmethod
     def of(cls, plan: Plan, operation: str, rerun_id: str | None, now: dt.datetime) -> Entry:
@@ -81,6 +83,7 @@ class Entry:
             plan.inserts,
             plan.archived,
             plan.structure,
+            plan.restored,
         )
 
     def to_documents(self) -> list[dict[str, Any]]:
@@ -99,6 +102,7 @@ class Entry:
             "changes": [] if parts else changes,
             "inserts": [] if parts else inserts,
             "archived": [{"launch_id": launch.launch_id, "fw_ids": list(launch.fw_ids)} for launch in self.archived],
+            "restored": [{"launch_id": launch.launch_id, "archived_on": launch.archived_on} for launch in self.restored],
             "structure": self.structure.to_document() if self.structure else None,
         }
         return [*parts, whole]
@@ -116,6 +120,7 @@ class Entry:
             tuple(Insert(insert["collection"], insert["document"]) for insert in document["inserts"]),
             tuple(ArchivedLaunch(launch["launch_id"], tuple(launch["fw_ids"])) for launch in document["archived"]),
             Change.from_document(document["structure"]) if document["structure"] else None,
+            tuple(RestoredLaunch(launch["launch_id"], launch["archived_on"]) for launch in document.get("restored", ())),
         )
 
 
@@ -199,6 +204,7 @@ def carry_out(store: Store, entries: Sequence[Entry]) -> dict[str, str]:
     _take_back(store, aborted)
     _insert_waiting(store, committed)
     archive_launches(store, committed)
+    _restore_launches(store, committed)
     _draw_links(store, committed)
     _make_ready(store, committed)
     _mirror_and_unlock(store, committed)
@@ -338,6 +344,24 @@ def archive_launches(store: Store, entries: Sequence[Entry]) -> None:
     operations += [Update({"launch_id": n}, {"$addToSet": {"archived.fw_ids": {"$each": stamps[n]["fw_ids"]}}}) for n in moving]
     store.write(ARCHIVED_LAUNCHES, operations, ordered=True)
     store.write(LAUNCHES, [DeleteMany({"launch_id": {"$in": moving}})] if moving else [])
+
+
+def _restore_launches(store: Store, entries: Sequence[Entry]) -> None:
+    """Move launches back from `archived_launches`: those archived by what is undone, and not once more since."""
+    wanted = {launch.launch_id: launch.archived_on for entry in entries for launch in entry.restored}
+    if not wanted:
+        return
+    coming = {
+        document["launch_id"]: document
+        for document in store.by_ids(ARCHIVED_LAUNCHES, "launch_id", wanted)
+        if document["archived"]["on"] == wanted[document["launch_id"]]
+    }
+    operations = []
+    for launch_id, document in coming.items():
+        fields = {key: value for key, value in document.items() if key not in ("launch_id", "archived")}
+        operations.append(Update({"launch_id": launch_id}, {"$setOnInsert": fields}, upsert=True))
+    store.write(LAUNCHES, operations)
+    store.write(ARCHIVED_LAUNCHES, [DeleteMany({"launch_id": n, "archived.on": wanted[n]}) for n in coming])
 
 
 def _draw_links(store: Store, entries: Sequence[Entry]) -> None:

@@ -1,0 +1,78 @@
+"""The journal as history: one record per command, and the entries that say what it changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from launchpad.core.changes import Plan
+from launchpad.store.backend import DeleteMany, Insert, Update
+from launchpad.store.journal import APPLIED, Entry, load_entries
+from launchpad.store.store import ENTRIES, RERUNS, Store
+
+#: How many entries are read in one go.
+BATCH = 500
+
+
+def open_record(store: Store, record: Mapping[str, Any]) -> None:
+    store.write(RERUNS, [Insert({**record, "state": "open"})])
+
+
+def update_record(store: Store, rerun_id: str, fields: Mapping[str, Any]) -> None:
+    store.write(RERUNS, [Update({"_id": rerun_id}, {"$set": dict(fields)})])
+
+
+def find_record(store: Store, rerun_id: str) -> dict[str, Any] | None:
+    """Return the record of a command, named by its id or by the beginning of it, if that is enough."""
+    exact = store.backend.find_one(RERUNS, {"_id": rerun_id})
+    if exact or not rerun_id:
+        return exact
+    found = list(store.backend.find(RERUNS, {"_id": {"$gte": rerun_id, "$lt": rerun_id + "\uffff"}}, limit=2))
+    return found[0] if len(found) == 1 else None
+
+
+def records(store: Store, *, since: dt.datetime | None, limit: int) -> Iterator[dict[str, Any]]:
+    """Yield the records of commands, newest first."""
+    query: dict[str, Any] = {"on": {"$gte": since}} if since else {}
+    yield from store.backend.find(RERUNS, query, sort=[("on", -1)], limit=limit)
+
+
+def entries_by_workflow(store: Store, rerun_id: str) -> Iterator[dict[Any, list[Plan]]]:
+    """Yield what a command did, oldest first, for some hundreds of workflows at a time."""
+    heads = store.backend.find(ENTRIES, {"rerun": rerun_id, "state": APPLIED}, fields={"workflow": 1, "on": 1})
+    ids_of: dict[Any, list[str]] = {}
+    for head in sorted(heads, key=lambda head: head["on"]):
+        ids_of.setdefault(head["workflow"], []).append(head["_id"])
+    workflows = list(ids_of)
+    for start in range(0, len(workflows), BATCH):
+        part = workflows[start : start + BATCH]
+        wanted = [entry_id for workflow_id in part for entry_id in ids_of[workflow_id]]
+        found = {entry.entry_id: entry for entry in load_entries(store, {"_id": {"$in": wanted}})}
+        yield {workflow_id: [as_plan(found[entry_id]) for entry_id in ids_of[workflow_id]] for workflow_id in part}
+
+
+def as_plan(entry: Entry) -> Plan:
+    return Plan(
+        entry.workflow_id,
+        changes=entry.changes,
+        inserts=entry.inserts,
+        archived=entry.archived,
+        restored=entry.restored,
+        structure=entry.structure,
+    )
+
+
+def prune(store: Store, before: dt.datetime) -> int:
+    """Remove the records of commands that ended before a moment, with their entries, and return how many."""
+    ids = [doc["_id"] for doc in store.backend.find(RERUNS, {"on": {"$lt": before}, "state": {"$ne": "open"}}, fields={"_id": 1})]
+    for start in range(0, len(ids), BATCH):
+        _remove(store, ids[start : start + BATCH])
+    return len(ids)
+
+
+def _remove(store: Store, rerun_ids: Sequence[str]) -> None:
+    of_these = {"rerun": {"$in": list(rerun_ids)}}
+    entries = [doc["_id"] for doc in store.backend.find(ENTRIES, of_these, fields={"_id": 1})]
+    store.write(ENTRIES, [DeleteMany({"part_of": {"$in": entries}}), DeleteMany(of_these)])
+    store.write(RERUNS, [DeleteMany({"_id": {"$in": list(rerun_ids)}})])
