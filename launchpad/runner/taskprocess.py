@@ -177,6 +177,6 @@ def _forget_the_workers_exit() -> None:
         import multiprocessing.process
         import multiprocessing.util
 
-        multiprocessing.process._children = set()  # those are the worker's, not ours to end
-        multiprocessing.util._finalizer_registry.clear()
-        atexit.register(multiprocessing.util._exit_function)
+        multiprocessing.process._children = set()  # type: ignore[attr-defined]  # those are the worker's, not ours to end
+        multiprocessing.util._finalizer_registry.clear()  # type: ignore[attr-defined]
+        atexit.register(multiprocessing.util._exit_function)  # type: ignore[attr-defined]

@@ -45,7 +45,7 @@ class Job:
     folder: Path
     fworker: FWorker
     #: For tasks that want a launchpad: they get a connection of their own.
-    settings: Settings | None = None
+    settings: Settings
     debugger: bool = False
 
     @property
@@ -122,8 +122,7 @@ class _Run:
     def _build(self, task: Any) -> Any:
         if not isinstance(task, Mapping):
             raise BadTask(f"A task must be a mapping with a _fw_name, not {task!r}.")
-        packages = self.job.settings.user_packages if self.job.settings else ()
-        return build_task(decode_for_running(task), user_packages=packages)
+        return build_task(decode_for_running(task), user_packages=self.job.settings.user_packages)
 
     def _build_tasks(self) -> list[Any]:
         """Build every task that will run before any does: a name that cannot be imported is found out at once."""

@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 #: How often, at most, a worker looks after what others have left lying: lost runs, half-finished changes.
 RECOVERY_SECONDS = 60.0
 
+#: How long one step may be tried again below the worker's own patience.
+DRIVER_SECONDS = 2.0
+
 Result = TypeVar("Result")
 
 #: As `nlaunches`: go on for ever.
@@ -93,6 +96,11 @@ class Worker:
         self.tally = Tally()
 
     def __enter__(self) -> Worker:
+        # The worker tries again by itself, and can be interrupted between two tries; the driver's own tries would hold it up.
+        backend = self._launchpad.store.backend
+        self._driver_patience = getattr(backend, "patience", None)
+        if self._driver_patience is not None:
+            backend.patience = min(self._driver_patience, DRIVER_SECONDS)  # type: ignore[attr-defined]
         self._guard = Guard()
         self.stop.__enter__()
         return self
@@ -100,6 +108,8 @@ class Worker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop.__exit__(kind, error, trace)
         self._guard.close()
+        if self._driver_patience is not None:
+            self._launchpad.store.backend.patience = self._driver_patience  # type: ignore[attr-defined]
 
     # one firework
 
@@ -134,9 +144,11 @@ class Worker:
     def _claim(self, fw_id: int | None, new_folder: bool) -> Checkout | None:
         now = dt.datetime.now(dt.timezone.utc)
         folder = default_folder(self._base, now) if new_folder else self._base
-        return self._patiently(
-            lambda: self._launchpad.claim(self._fworker, str(folder), fw_id=fw_id, without=self._forbidden), "Taking a firework"
-        )
+
+        def claim() -> Checkout | None:
+            return self._launchpad.claim(self._fworker, folder, fw_id=fw_id, without=self._forbidden)
+
+        return self._patiently(claim, "Taking a firework")
 
     def _give_back(self, rocket: Rocket, task: str, *, asked_for: bool) -> None:
         fw_id = rocket.checkout.fw_id
