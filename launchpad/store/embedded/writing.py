@@ -18,7 +18,7 @@ from launchpad.store.embedded.file import Session
 from launchpad.store.embedded.keys import Key, id_key
 from launchpad.store.embedded.paths import MISSING, split, values_at
 from launchpad.store.embedded.reading import Document, Wanted, rows_matching, wanted
-from launchpad.store.encoding import CODEC, as_stored, check_depth, decode, encode, with_id_first
+from launchpad.store.encoding import CODEC, as_stored, check_depth, check_id, decode, encode, with_id_first
 
 Change = Callable[[Document], Document]
 
@@ -31,6 +31,7 @@ def compile_operation(operation: Operation) -> Callable[[Session, Collection, Wr
     if isinstance(operation, Insert):
         operation.document.setdefault("_id", ObjectId())
         data = encode(with_id_first(operation.document))
+        check_id(operation.document)
         check_depth(operation.document)
         return lambda session, collection, result: _insert(session, collection, data, result)
     want = wanted(operation.filter)
@@ -90,6 +91,7 @@ def _update_one(
 
 def _compile_replace(operation: Replace, want: Wanted) -> Callable[[Session, Collection, WriteResult], None]:
     new = decode(encode(operation.document))
+    check_id(new)
     check_depth(new)
     if next(iter(new), "").startswith("$"):
         raise BadDocument("A document cannot replace another when its first field begins with $.")
@@ -114,8 +116,7 @@ def _compile_replace(operation: Replace, want: Wanted) -> Callable[[Session, Col
 
 def insert_row(session: Session, collection: Collection, document: Document, data: bytes | None = None) -> None:
     """Add a document with an `_id`. Raises DuplicateKey, BadDocument."""
-    if isinstance(document["_id"], list):
-        raise BadDocument("A document cannot be stored: _id is a list.")
+    check_id(document)
     data = data or encode(document)
     keys = collection.keys(document)
     _check_unique(session, collection, keys, document, None)

@@ -242,13 +242,13 @@ class MongoBackend(Backend):
 
     def read_file(self, file_id: str) -> str:
         def command(attempt: int) -> bytes:
-            data: bytes = self._files().get(ObjectId(file_id)).read()
+            try:
+                data: bytes = self._files().get(ObjectId(file_id)).read()
+            except (gridfs.NoFile, InvalidId):
+                raise NotFound(f"There is no file {file_id} in {self.where}.") from None
             return data
 
-        try:
-            data: bytes = self.watched("read_file", f"{self.bucket}.files", lambda: self._run("read", command))
-        except (gridfs.NoFile, InvalidId):
-            raise NotFound(f"There is no file {file_id} in {self.where}.") from None
+        data: bytes = self.watched("read_file", f"{self.bucket}.files", lambda: self._run("read", command))
         return data.decode("utf-8")
 
     def put_file(self, text: str, metadata: Mapping[str, Any]) -> str:

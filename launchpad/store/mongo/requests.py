@@ -10,7 +10,7 @@ from bson.raw_bson import RawBSONDocument
 
 from launchpad.errors import BadDocument, BadQuery
 from launchpad.store.backend import DeleteMany, Insert, Operation, Replace, Update, UpdateMany, WriteResult
-from launchpad.store.encoding import as_stored, encode
+from launchpad.store.encoding import as_stored, check_id, encode
 
 #: Operators that make the same of a document when they are applied twice.
 REPEATABLE = {"$set", "$unset", "$setOnInsert", "$min", "$max", "$addToSet", "$pull", "$pullAll", "$currentDate", "$rename"}
@@ -19,12 +19,14 @@ REPEATABLE = {"$set", "$unset", "$setOnInsert", "$min", "$max", "$addToSet", "$p
 def request(operation: Operation) -> Any:
     """Return pymongo's form of an operation. Raises BadDocument, DocumentTooLarge and BadQuery before anything is sent."""
     if isinstance(operation, Insert):
+        check_id(operation.document)
         return pymongo.InsertOne(RawBSONDocument(encode(operation.document)))
     query = as_stored(operation.filter, "query")
     if isinstance(operation, DeleteMany):
         return pymongo.DeleteMany(query)
     if isinstance(operation, Replace):
         encode(operation.document)
+        check_id(operation.document)
         if next(iter(operation.document), "").startswith("$"):
             raise BadDocument("A document cannot replace another when its first field begins with $.")
         return pymongo.ReplaceOne(query, operation.document, upsert=True)
