@@ -21,6 +21,7 @@ from launchpad.settings import Settings
 from launchpad.store.backend import Backend, DeleteMany, Replace
 from launchpad.store.indexes import INDEXES, user_indexes
 from launchpad.store.store import COUNTERS, ENTRIES, RERUNS, Store
+from launchpad.upkeep import Upkeep
 
 logger = logging.getLogger("launchpad")
 
@@ -28,7 +29,7 @@ logger = logging.getLogger("launchpad")
 COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs", RERUNS, ENTRIES)
 
 
-class LaunchPad(Reading, Adding, Operating, Recording, Working):
+class LaunchPad(Reading, Adding, Operating, Recording, Upkeep, Working):
     """Workflows in a database: added, read, checked out, completed, rerun.
 
     The arguments are FireWorks'. `host` may also be a MongoDB address, or ``sqlite:///path`` for the embedded store. Without

@@ -110,10 +110,12 @@ class Plan:
     restored: tuple[RestoredLaunch, ...] = ()
     #: Fields of the workflow document itself (nodes, links, parent_links, …), before and after; not states: they are read back.
     structure: Change | None = None
+    #: Further fireworks whose states are copied into the workflow; those that change are anyway.
+    mirror: tuple[int, ...] = ()
     #: Of the workflow as read: what must still hold when the lock is taken.
     guard: Mapping[str, Any] = field(default_factory=dict)
     outcomes: tuple[Outcome, ...] = ()
 
     @property
     def changes_anything(self) -> bool:
-        return bool(self.changes or self.inserts or self.archived or self.restored or self.structure)
+        return bool(self.changes or self.inserts or self.archived or self.restored or self.structure or self.mirror)

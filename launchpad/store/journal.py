@@ -69,6 +69,7 @@ class Entry:
     archived: tuple[ArchivedLaunch, ...]
     structure: Change | None
     restored: tuple[RestoredLaunch, ...] = ()
+    mirror: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, plan: Plan, operation: str, rerun_id: str | None, now: dt.datetime) -> Entry:
@@ -84,6 +85,7 @@ class Entry:
             plan.archived,
             plan.structure,
             plan.restored,
+            plan.mirror,
         )
 
     def to_documents(self) -> list[dict[str, Any]]:
@@ -103,6 +105,7 @@ class Entry:
             "inserts": [] if parts else inserts,
             "archived": [{"launch_id": launch.launch_id, "fw_ids": list(launch.fw_ids)} for launch in self.archived],
             "restored": [{"launch_id": launch.launch_id, "archived_on": launch.archived_on} for launch in self.restored],
+            "mirror": list(self.mirror),
             "structure": self.structure.to_document() if self.structure else None,
         }
         return [*parts, whole]
@@ -121,6 +124,7 @@ class Entry:
             tuple(ArchivedLaunch(launch["launch_id"], tuple(launch["fw_ids"])) for launch in document["archived"]),
             Change.from_document(document["structure"]) if document["structure"] else None,
             tuple(RestoredLaunch(launch["launch_id"], launch["archived_on"]) for launch in document.get("restored", ())),
+            tuple(document.get("mirror", ())),
         )
 
 
@@ -429,7 +433,7 @@ def _mirror_and_unlock(store: Store, entries: Sequence[Entry]) -> None:
 def _nodes_to_mirror(workflow: Mapping[str, Any], entry: Entry) -> list[int]:
     if not workflow.get("fw_states"):
         return [int(fw_id) for fw_id in workflow["nodes"]]
-    changed = [change.key for change in entry.changes]
+    changed = list(dict.fromkeys([*(change.key for change in entry.changes), *entry.mirror]))
     return changed + [insert.document["fw_id"] for insert in entry.inserts if insert.collection == FIREWORKS]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, WORKFLOWS, Plan
 from launchpad.core.snapshot import Incomplete, Snapshot, Wanted
@@ -47,6 +47,7 @@ HEAVY_LAUNCH = dict.fromkeys(
 HEAVY_ATTEMPT = dict.fromkeys(("trackers", "action.additions", "action.detours", "action.append_wfs"), 0)
 
 Planner = Callable[[Snapshot], Plan]
+Result = TypeVar("Result")
 
 
 def load(store: Store, *, fw_ids: Iterable[int] = (), workflow_ids: Iterable[Any] = ()) -> list[Snapshot]:
@@ -59,19 +60,24 @@ def load(store: Store, *, fw_ids: Iterable[int] = (), workflow_ids: Iterable[Any
 
 
 def plan_all(store: Store, snapshots: Sequence[Snapshot], planner: Planner) -> list[tuple[Snapshot, Plan]]:
-    """Plan each workflow, reading what the planners ask for: one round of queries serves all of them."""
-    plans: list[tuple[Snapshot, Plan]] = []
+    """Plan each workflow, reading what the planners ask for."""
+    return collect(store, snapshots, planner)
+
+
+def collect(store: Store, snapshots: Sequence[Snapshot], look: Callable[[Snapshot], Result]) -> list[tuple[Snapshot, Result]]:
+    """Call `look` on each snapshot until it has all that it needs: one round of queries serves all of them."""
+    results: list[tuple[Snapshot, Result]] = []
     todo = list(snapshots)
     while todo:
         asked: list[tuple[Snapshot, Wanted]] = []
         for snapshot in todo:
             try:
-                plans.append((snapshot, planner(snapshot)))
+                results.append((snapshot, look(snapshot)))
             except Incomplete as incomplete:
                 asked.append((snapshot, incomplete.wanted))
         supply(store, asked)
         todo = [snapshot for snapshot, _ in asked]
-    return plans
+    return results
 
 
 def supply(store: Store, asked: Sequence[tuple[Snapshot, Wanted]]) -> None:

@@ -1,0 +1,55 @@
+"""Queries over a whole database: workflows in batches, locks, and documents that belong to nothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.store.backend import DeleteMany, Update
+from launchpad.store.store import Store
+
+#: How many documents are looked at in one round.
+BATCH = 500
+
+
+def workflow_ids(store: Store) -> Iterator[list[Any]]:
+    """Yield the ids of all workflows, some hundreds at a time."""
+    found = store.backend.find(WORKFLOWS, {}, fields={"_id": 1})
+    while batch := [document["_id"] for document in itertools.islice(found, BATCH)]:
+        yield batch
+
+
+def orphans(store: Store) -> Iterator[int]:
+    """Yield fireworks that are in no workflow."""
+    found = store.backend.find(FIREWORKS, {}, fields={"fw_id": 1})
+    while batch := [document["fw_id"] for document in itertools.islice(found, BATCH)]:
+        known = {fw_id for workflow in store.workflows_of(batch, fields={"nodes": 1}) for fw_id in workflow["nodes"]}
+        yield from (fw_id for fw_id in batch if fw_id not in known)
+
+
+def launches_in_both(store: Store) -> Iterator[int]:
+    """Yield launches that lie both among the active and among the archived ones."""
+    found = store.backend.find(ARCHIVED_LAUNCHES, {}, fields={"launch_id": 1})
+    while batch := [document["launch_id"] for document in itertools.islice(found, BATCH)]:
+        yield from (doc["launch_id"] for doc in store.by_ids(LAUNCHES, "launch_id", batch, fields={"launch_id": 1}))
+
+
+def keep_where_listed(store: Store, launch_id: int) -> None:
+    """Remove the copy of a launch that lies in the wrong collection: active is what some firework lists as active."""
+    listed = store.backend.find_one(FIREWORKS, {"launches": launch_id}, fields={"fw_id": 1})
+    store.write(ARCHIVED_LAUNCHES if listed else LAUNCHES, [DeleteMany({"launch_id": launch_id})])
+
+
+def locked_workflows(store: Store) -> Iterator[dict[str, Any]]:
+    """Yield the workflows that somebody holds, with their nodes and locks."""
+    yield from store.backend.find(
+        WORKFLOWS, {"locked": {"$exists": True}}, fields={"nodes": 1, "name": 1, "locked": 1, "updated_on": 1}
+    )
+
+
+def take_lock_away(store: Store, workflow: dict[str, Any]) -> bool:
+    """Remove a lock as it was read; False when it is another one by now."""
+    condition = {"_id": workflow["_id"], "locked": {"$eq": workflow["locked"]}}
+    return store.write(WORKFLOWS, [Update(condition, {"$unset": {"locked": ""}})]).matched == 1
