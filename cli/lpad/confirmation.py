@@ -31,6 +31,18 @@ def before_changing(args: argparse.Namespace, launchpad: LaunchPad, selection: S
             f"This is about more than {limit} fireworks, so it has to be confirmed. Nothing was changed.",
             hint="Look at what would be done with --dry-run, then add --yes.",
         )
-    output.note(output.report_sentence(preview()))
+    confirm(args, output.report_sentence(preview()))
+
+
+def confirm(args: argparse.Namespace, what: str) -> None:
+    """Say what is about to happen and return if the person wants it, or has said so by an option.
+
+    Raises Aborted if the person says no, UsageError if there is nobody to ask.
+    """
+    if options.is_confirmed(args):
+        return
+    if not output.can_ask():
+        raise UsageError(f"{what} That has to be confirmed. Nothing was changed.", hint="Add --yes.")
+    output.note(what)
     if output.ask("Go on? (y/n)").lower() not in ("y", "yes"):
         raise Aborted()

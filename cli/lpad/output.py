@@ -15,6 +15,7 @@ from launchpad.errors import ConfigurationError, LaunchpadError
 
 if TYPE_CHECKING:
     from launchpad.core.changes import Outcome
+    from launchpad.core.checking import Finding
     from launchpad.core.report import Report
 
 #: The colour of a state on a terminal, as a number of its escape sequence.
@@ -127,11 +128,28 @@ def show_report(report: Report, output: str | None) -> None:
         _write("\n".join(report_lines(report)))
 
 
+def show_findings(findings: Sequence[Finding], output: str | None, *, mended: bool) -> None:
+    """Print what is wrong with a database: a line each, with the way out."""
+    if output in ("json", "yaml"):
+        show([vars(finding) for finding in findings], output)
+        return
+    for finding in findings:
+        subject = f"Firework {finding.fw_id} {finding.text}." if finding.fw_id else f"{finding.text}."
+        way_out = f" ({finding.way_out})" if finding.way_out and not finding.mendable else ""
+        _write(subject + (" Mended." if mended and finding.mendable else way_out))
+    mendable = sum(finding.mendable for finding in findings)
+    if not findings:
+        _write("Everything is as it must be.")
+    elif mendable and not mended:
+        note(f"{mendable} of these can be mended: lpad admin check --fix")
+
+
 def report_lines(report: Report) -> Iterator[str]:
     """Yield a report for people: a line for each firework asked for, the others counted, and a sentence at the end."""
-    shown = [
+    told = [
         outcome for outcome in report.outcomes if outcome.role != "descendant" or outcome.kind != "changed" or outcome.warnings
     ]
+    shown = sorted(told, key=lambda outcome: outcome.fw_id)
     rows = [[str(outcome.fw_id), _cell(outcome.name)[:40], _states(outcome), _told(outcome)] for outcome in shown]
     if rows:
         table = _table(rows).split("\n")

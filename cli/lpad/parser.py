@@ -27,6 +27,7 @@ COMMANDS = (
     "rerun_fws",
     "recover",
     "recover_results",
+    "admin",
 )
 
 #: Further names of commands, not listed by help. A dash in the place of an underscore is understood in every name.

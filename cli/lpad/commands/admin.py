@@ -1,0 +1,82 @@
+"""Keep the database in order: check and mend it, see and free its locks, make its indexes.
+
+Examples:
+  lpad admin check
+  lpad admin check --fix
+  lpad admin locks
+  lpad admin unlock -i 17
+  lpad admin prune_history --before 90d
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+
+from launchpad.core.durations import parse_moment
+from launchpad.core.selection import parse_ids
+from lpad import confirmation, options, output, session
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="admin_command", required=True)
+
+    def add(name: str, text: str, run: object) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        options.add_common(command, after_command=True)
+        command.set_defaults(admin=run)
+        commands.choices[name.replace("_", "-")] = command
+        return command
+
+    check = add("check", "Say what in the database is not as it must be, and what to do about it.", run_check)
+    check.add_argument("--fix", action="store_true", help="mend what has one right answer; that is in the history and can be undone")
+    add("locks", "Show the workflows that somebody holds.", run_locks)
+    unlock = add("unlock", "Free locked workflows; what their holders had begun is finished first.", run_unlock)
+    unlock.add_argument("-i", "--fw_id", nargs="+", required=True, metavar="ID", help="fireworks of the workflows")
+    unlock.add_argument("--force", action="store_true", help="also a lock of FireWorks, whose owner nobody can know")
+    add("tuneup", "Make the indexes that are missing; others are left in place.", run_tuneup)
+    prune = add("prune_history", "Forget old commands; they can then no longer be undone.", run_prune)
+    prune.add_argument("--before", required=True, metavar="TIME", help="a date, or how long ago: 90d, 2025-01-31")
+    options.add_confirmation(prune, selects=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    return int(args.admin(args))
+
+
+def run_check(args: argparse.Namespace) -> int:
+    with session.open_launchpad(args) as launchpad, output.progress(None, "workflows") as progress:
+        findings = list(launchpad.check(fix=args.fix, progress=progress))
+    output.show_findings(findings, args.output, mended=args.fix)
+    left = [finding for finding in findings if not (args.fix and finding.mendable)]
+    return 3 if left else 0
+
+
+def run_locks(args: argparse.Namespace) -> int:
+    with session.open_launchpad(args) as launchpad:
+        output.show_list(launchpad.locks(), args.output, ("fw_id", "name", "owner", "operation", "since"))
+    return 0
+
+
+def run_unlock(args: argparse.Namespace) -> int:
+    with session.open_launchpad(args) as launchpad:
+        for sentence in launchpad.unlock(parse_ids(" ".join(args.fw_id)), force=args.force):
+            output.show_text(sentence)
+    return 0
+
+
+def run_tuneup(args: argparse.Namespace) -> int:
+    with session.open_launchpad(args) as launchpad:
+        launchpad.tuneup()
+        output.note(f"The indexes of {launchpad.store.backend.where} are there.")
+    return 0
+
+
+def run_prune(args: argparse.Namespace) -> int:
+    before = parse_moment(args.before, dt.datetime.now(dt.timezone.utc))
+    with session.open_launchpad(args) as launchpad:
+        count = sum(record["on"] < before for record in launchpad.history())
+        if count:
+            confirmation.confirm(args, f"{count} commands before {before:%Y-%m-%d %H:%M} UTC could no longer be undone.")
+        output.show_text(f"{launchpad.prune_history(before)} commands forgotten.")
+    return 0
