@@ -1,6 +1,6 @@
-"""Show fireworks.
+"""Show fireworks, and why those that are FIZZLED failed.
 
-Without a selection all of them. A FIZZLED firework also tells its error: the task, counted from 0, and the exception.
+Without a selection all of them. An error names the task, counted from 0, and the exception.
 
 Examples:
   lpad get_fws -s FIZZLED

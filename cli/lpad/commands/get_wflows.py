@@ -1,4 +1,4 @@
-"""Show workflows.
+"""Show workflows and the states of their fireworks.
 
 Without a selection all of them; an id is that of any firework in the workflow. In short, states_list gives the states of its
 fireworks by id: C for COMPLETED, F for FIZZLED, W for WAITING, REA, RUN and RES for READY, RUNNING and RESERVED.

@@ -1,0 +1,108 @@
+"""Workflows come in from files and from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+WORKFLOW = """
+fws:
+- fw_id: 1
+  name: first
+  spec: {_tasks: [{_fw_name: ScriptTask, script: "echo 1"}]}
+- fw_id: 2
+  name: second
+  spec: {_tasks: [{_fw_name: "{{nowhere.Unknown}}"}]}
+links: {1: [2]}
+name: two
+"""
+FIREWORK = {"name": "single", "spec": {"_tasks": [{"_fw_name": "ScriptTask", "script": "true"}]}}
+
+
+@pytest.fixture
+def files(own_surroundings):
+    (own_surroundings / "wf.yaml").write_text(WORKFLOW)
+    (own_surroundings / "fw.json").write_text(json.dumps(FIREWORK))
+    (own_surroundings / "cycle.yaml").write_text(WORKFLOW.replace("{1: [2]}", "{1: [2], 2: [1]}"))
+    (own_surroundings / "broken.yaml").write_text("fws: [")
+    return own_surroundings
+
+
+def names(pad):
+    return [(firework["fw_id"], firework["name"], firework["state"]) for firework in pad.fireworks.find().sort("fw_id")]
+
+
+def test_a_file_is_added_and_its_ids_are_told(lpad, pad, files):
+    result = lpad("add", "wf.yaml")
+    assert (result.status, result.err) == (0, "")
+    assert result.out == "Added the workflow 'two' from wf.yaml; new ids: {1: 1, 2: 2}\n"
+    assert names(pad) == [(1, "first", "READY"), (2, "second", "WAITING")]
+
+
+def test_several_files_are_added_and_scripts_can_read_the_ids(lpad, pad, files):
+    result = lpad("add", "wf.yaml", "fw.json", "-o", "json")
+    assert [entry["name"] for entry in result.json] == ["two", "single"]
+    assert result.json[0]["id_map"] == {"1": 1, "2": 2}
+    assert list(result.json[1]["id_map"].values()) == [3]
+    assert len(names(pad)) == 3
+
+
+def test_a_folder_is_added_whole(lpad, pad, files):
+    for name in ("cycle.yaml", "broken.yaml"):
+        (files / name).unlink()
+    (files / "notes.txt").write_text("no workflow")
+    assert lpad("add", "-d", ".").status == 0
+    assert len(names(pad)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentences"),
+    [
+        (["wf.yaml", "cycle.yaml"], 1, ["cycle.yaml", "cycle", "Nothing was added"]),
+        (["wf.yaml", "broken.yaml"], 1, ["broken.yaml", "Nothing was added"]),
+        (["fw.json", "missing.yaml"], 1, ["missing.yaml", "Nothing was added"]),
+        (["wf.yaml", "."], 1, ["Nothing was added"]),
+        (["-d", "wf.yaml"], 64, ["Cannot look into the folder wf.yaml"]),
+        (["-d", "empty"], 64, ["empty holds no file that ends in .yaml"]),
+        (["-c", "fw.json", "wf.yaml"], 1, ["wf.yaml", "nowhere", "Nothing was added"]),
+    ],
+)
+def test_if_one_file_is_bad_nothing_is_added(lpad, pad, files, arguments, status, sentences):
+    (files / "empty").mkdir()
+    result = lpad("add", *arguments)
+    assert (result.status, result.out) == (status, "")
+    assert [sentence for sentence in sentences if sentence not in result.err] == []
+    assert "Traceback" not in result.err
+    assert names(pad) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_told(lpad, pad, files):
+    (files / "wf.yaml").chmod(0)
+    result = lpad("add", "wf.yaml")
+    assert result.status == 1
+    assert "wf.yaml" in result.err
+
+
+def test_commands_become_a_chain(lpad, pad, own_surroundings):
+    result = lpad("add_scripts", "echo 1", "echo 2", "-n", "one", "two", "-w", "counting")
+    assert result.out == "Added the workflow 'counting': 2 fireworks, ids 1, 2\n"
+    assert names(pad) == [(1, "one", "READY"), (2, "two", "WAITING")]
+    (workflow,) = lpad("get_wflows", "-d", "all").json
+    assert workflow["links"] == {"one--1": ["two--2"], "two--2": []}
+    (task,) = pad.fireworks.find_one({"fw_id": 1})["spec"]["_tasks"]
+    assert (task["_fw_name"], task["script"]) == ("ScriptTask", "echo 1")
+
+
+def test_one_text_can_hold_several_commands(lpad, pad, own_surroundings):
+    assert lpad("add_scripts", "echo 1; echo 2", "-d", ";", "-o", "json").json["fw_ids"] == [1, 2]
+    assert len(names(pad)) == 2
+
+
+def test_names_must_fit_the_commands(lpad, pad, own_surroundings):
+    result = lpad("add_scripts", "echo 1", "echo 2", "-n", "one")
+    assert result.status == 64
+    assert "1 names were given for 2 commands" in result.err
+    assert names(pad) == []
