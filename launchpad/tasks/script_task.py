@@ -178,6 +178,7 @@ def _run_one(script: Any, settings: _Settings, stdin: IO[bytes] | None, text: by
         process.communicate(text)
     except BaseException:  # we are being stopped: so is the command
         process.kill()
+        process.wait()
         raise
     return process.returncode
 

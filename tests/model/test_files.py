@@ -7,8 +7,7 @@ import json
 import pytest
 
 from launchpad.errors import BadDocument, BadWorkflow, ConfigurationError
-from launchpad.model import FiretaskBase, Firework, FWAction, FWorker, Workflow
-from launchpad.model import serialization
+from launchpad.model import FiretaskBase, Firework, FWAction, FWorker, Workflow, serialization
 from launchpad.model.serialization import decode_for_running, read_document
 from tests.oracle import PROJECT, ask_fireworks, needs_fireworks
 

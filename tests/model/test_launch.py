@@ -71,7 +71,10 @@ def test_the_queues_id_goes_to_the_first_reservation_without_one():
 
 
 def test_an_action_is_read_whatever_version_wrote_it_and_a_file_of_its_own_stays_named():
-    assert launch(("COMPLETED", 1), action={"stored_data": {"a": 1}}).action.to_dict() == {**EMPTY_ACTION, "stored_data": {"a": 1}}
+    assert launch(("COMPLETED", 1), action={"stored_data": {"a": 1}}).action.to_dict() == {
+        **EMPTY_ACTION,
+        "stored_data": {"a": 1},
+    }
     assert launch(("COMPLETED", 1), action={"gridfs_id": "0" * 24}).to_dict()["action"] == {"gridfs_id": "0" * 24}
     assert launch(("COMPLETED", 1)).to_dict()["action"] is None
     assert Launch("COMPLETED", "/x", action=FWAction({"a": 1})).to_dict()["action"]["stored_data"] == {"a": 1}
@@ -94,7 +97,9 @@ def test_a_tracker_keeps_the_last_lines(tmp_path):
     assert Tracker.from_dict(tracker.to_dict()).content == tracker.content
 
 
-@pytest.mark.parametrize(("content", "lines"), [("a\r\nb", "a\nb"), ("a\n\nb\n", "\nb"), ("", ""), ("x", "x"), ("a\rb\n", "a\rb")])
+@pytest.mark.parametrize(
+    ("content", "lines"), [("a\r\nb", "a\nb"), ("a\n\nb\n", "\nb"), ("", ""), ("x", "x"), ("a\rb\n", "a\rb")]
+)
 def test_lines_are_what_ends_in_a_newline(tmp_path, content, lines):
     (tmp_path / "out").write_bytes(content.encode())
     assert Tracker("out", nlines=2).track_file(str(tmp_path)) == lines

@@ -19,7 +19,7 @@ NOT_OURS = {"apply_action", "refresh", "rerun_fw", "default_factory", "query"}
 
 
 @needs_fireworks
-def test_constructors_take_fireworks_arguments_with_its_defaults():
+def test_constructors_begin_with_fireworks_arguments_and_defaults():
     script = """
 import inspect
 from fireworks import FWAction, FWorker, FiretaskBase, Firework, Launch, Tracker, Workflow
@@ -34,7 +34,8 @@ answer = {
         ]
         for name in CLASSES
     }
-    assert ours == ask_fireworks(script, CLASSES)
+    theirs = ask_fireworks(script, CLASSES)
+    assert {name: parameters[: len(theirs[name])] for name, parameters in ours.items()} == theirs
 
 
 @needs_fireworks
@@ -130,7 +131,8 @@ def test_a_workflow_file_written_by_fireworks_is_read_here(tmp_path, ending):
     path = tmp_path / f"wf.{ending}"
     script = """
 from fireworks import Firework, ScriptTask, PyTask, Workflow
-a = Firework([ScriptTask.from_str("echo hello"), PyTask(func="print", args=["x"])], name="a", spec={"n": 1, "text": "NO", "i": "012"})
+tasks = [ScriptTask.from_str("echo hello"), PyTask(func="print", args=["x"])]
+a = Firework(tasks, name="a", spec={"n": 1, "text": "NO", "i": "012"})
 b = Firework(ScriptTask.from_str("true"), name="b", parents=a)
 workflow = Workflow([a, b], name="written", metadata={"m": 1.5})
 workflow.to_file(question)
@@ -150,7 +152,8 @@ def test_the_stored_form_is_that_of_fireworks(tmp_path):
 from fireworks import Workflow
 workflow = Workflow.from_file(question)
 stored = workflow.to_db_dict()
-answer = [{**stored, "created_on": 0, "updated_on": 0, "nodes": sorted(stored["nodes"])}, [fw.to_db_dict() for fw in workflow.fws]]
+stored = {**stored, "created_on": 0, "updated_on": 0, "nodes": sorted(stored["nodes"])}
+answer = [stored, [fw.to_db_dict() for fw in workflow.fws]]
 """
     workflow, fireworks = ask_fireworks(script, str(path))
     ours = Workflow.from_file(path)
@@ -224,7 +227,7 @@ answer = [launch.to_dict(), launch.to_db_dict()]
 @needs_fireworks
 def test_a_worker_is_stored_as_in_fireworks(tmp_path):
     path = tmp_path / "my_fworker.yaml"
-    path.write_text("name: w1\ncategory: [a, b]\nquery: '{\"spec.n\": {\"$gt\": 1}}'\nenv: {exe: /bin/x}\n")
+    path.write_text('name: w1\ncategory: [a, b]\nquery: \'{"spec.n": {"$gt": 1}}\'\nenv: {exe: /bin/x}\n')
     theirs = ask_fireworks("from fireworks import FWorker\nanswer = FWorker.from_file(question).to_dict()", str(path))
     assert FWorker.from_file(path).to_dict() == theirs
 

@@ -126,7 +126,9 @@ values = {
     "decimal": decimal.Decimal("1.50"), "uuid": uuid.UUID(int=5), "point": Point(1), "complex": 1j, "none": None, "class": int,
 }
 """
-    theirs = ask_fireworks(script + "from fireworks.utilities.fw_serializers import recursive_dict\nanswer = recursive_dict(values)")
+    theirs = ask_fireworks(
+        script + "from fireworks.utilities.fw_serializers import recursive_dict\nanswer = recursive_dict(values)"
+    )
     scope = {"__name__": "__main__", "dataclasses": dataclasses}
     exec(script, scope)
     assert to_storable(scope["values"]) == theirs

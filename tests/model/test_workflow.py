@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import itertools
 import pickle
 
 import pytest
@@ -118,7 +119,10 @@ def test_setting_the_state_moves_updated_on():
         (lambda: Workflow([firework("a", 1)], {1: [1.5]}), "A child of 1 in the links is 1.5"),
         (lambda: Workflow([firework("a", 1)], {1: [1]}), "The links make a cycle: 1 (a) → 1 (a)."),
         (lambda: Workflow([firework(n, i) for i, n in ((1, "a"), (2, "b"))], {1: [2], 2: [1]}), "The links make a cycle: "),
-        (lambda: Workflow([firework("a", 1, parents=firework("gone", 5))]), "has the parent 5 (gone), which is not in the workflow"),
+        (
+            lambda: Workflow([firework("a", 1, parents=firework("gone", 5))]),
+            "has the parent 5 (gone), which is not in the workflow",
+        ),
         (lambda: Workflow([{"spec": {}}]), "A workflow is made of fireworks"),
         (lambda: Workflow([firework("a", 1)], metadata="text"), "metadata must be a mapping"),
         (lambda: Firework(Step), "Task 0 is the class Step, not a task of it."),
@@ -212,7 +216,12 @@ def test_the_order_of_keys_in_a_spec_is_kept():
 
 
 def test_dictionaries_and_dates_in_a_spec_stay_what_they_are():
-    spec = {"_tasks": [], "date": "20200102T030405", "looks_like_a_task": {"_fw_name": "Unknown Thing"}, "m": {"@module": "no", "@class": "C"}}
+    spec = {
+        "_tasks": [],
+        "date": "20200102T030405",
+        "looks_like_a_task": {"_fw_name": "Unknown Thing"},
+        "m": {"@module": "no", "@class": "C"},
+    }
     assert Workflow.from_dict(one(spec=copy.deepcopy(spec))).to_dict()["fws"][0]["spec"] == spec
 
 
@@ -247,7 +256,13 @@ def test_stored_fireworks_hold_ids_of_launches_and_exported_ones_the_launches():
 
 def test_what_a_database_holds_can_be_looked_at_even_with_a_cycle():
     fireworks = [one(fw_id=1), one(fw_id=2)]
-    document = {"nodes": [1, 2], "links": {"1": [2], "2": [1]}, "fw_states": {"1": "READY", "2": "WAITING"}, "name": "x", "metadata": {}}
+    document = {
+        "nodes": [1, 2],
+        "links": {"1": [2], "2": [1]},
+        "fw_states": {"1": "READY", "2": "WAITING"},
+        "name": "x",
+        "metadata": {},
+    }
     workflow = Workflow.from_documents(document, fireworks)
     assert workflow.links == {1: [2], 2: [1]}
     assert workflow.fw_states == {1: "READY", 2: "WAITING"}
@@ -287,7 +302,7 @@ def test_a_fresh_copy_shares_nothing():
 
 def chain(*names, first):
     fws = [firework(name, first - number) for number, name in enumerate(names)]
-    return Workflow(fws, {parent: child for parent, child in zip(fws, fws[1:], strict=False)})
+    return Workflow(fws, dict(itertools.pairwise(fws)))
 
 
 def test_an_addition_comes_below():
@@ -324,7 +339,10 @@ def test_spec_updates_of_what_has_completed_reach_what_is_appended():
     [
         (lambda workflow: workflow.append_wf(firework("x", -1), [9]), "Firework 9 is not in the workflow 'diamond'"),
         (lambda workflow: workflow.append_wf(firework("x", 3), [1]), "'diamond' has a firework 3 already"),
-        (lambda workflow: workflow.append_wf(firework("x", -1), [1], detour=True), "No detour can come before firework 2, which is READY"),
+        (
+            lambda workflow: workflow.append_wf(firework("x", -1), [1], detour=True),
+            "No detour can come before firework 2, which is READY",
+        ),
     ],
 )
 def test_what_cannot_be_appended_is_refused_and_changes_nothing(append, said):

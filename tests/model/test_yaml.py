@@ -17,12 +17,13 @@ from launchpad.model.yaml_text import MAX_EXPANSION, read_yaml, write_yaml
 from tests.oracle import ask_fireworks, needs_fireworks
 
 SCALARS = [
-    *"yes no Yes NO on off y n true True TRUE false tRUE null Null NULL ~ nUll nan inf .inf -.inf +.inf .Inf .iNF .nan .NaN -.nan".split(),
-    *"012 0o14 0O14 08 0x1F 0X1F -0x1F 0b101 0B1 1_000 _1 1__0 1_ +12 -0 0_0 +_1 0x 0o8 0xg 123456789012345678901234567890".split(),
-    *"1e3 1E3 1.e3 1e+3 .5 -.5 5. 1_0.5 1._5 .5e3 1e 1.5e 1.5e+3 1.2.3 1e400 -0.0 08.5 012e1 .1_0 1:30 1:30:00 1,000 1-2 . ..".split(),
-    *"2020-01-02 2020-1-2 2020-01-02T03:04:05 2020-01-02T03:04:05Z 2020-01-02t03:04:05+01:00 2020-01-02T3:04:05".split(),
-    *("2020-01-02 03:04:05", "2020-01-02T03:04:05.1234567Z", "2020-01-02T03:04:05+0130", "2020-01-02T03:04:05-05:30"),
-    *("'012'", '"NO"', "! x", "!!str 12", "!!int '12'", "!!float 3", "!!bool yes", "!!null ''", "|\n  a\n   b\n", ">-\n  a\n  b\n"),
+    *"yes no Yes NO on off y n true True TRUE false tRUE null Null NULL ~ nUll nan inf .inf -.inf +.inf .Inf .iNF".split(),
+    *".nan .NaN -.nan 012 0o14 0O14 08 0x1F 0X1F -0x1F 0b101 0B1 1_000 _1 1__0 1_ +12 -0 0_0 +_1 0x 0o8 0xg".split(),
+    *"123456789012345678901234567890 1e3 1E3 1.e3 1e+3 .5 -.5 5. 1_0.5 1._5 .5e3 1e 1.5e 1.5e+3 1.2.3 1e400 -0.0".split(),
+    *"08.5 012e1 .1_0 1:30 1:30:00 1,000 1-2 . .. 2020-01-02 2020-1-2 2020-01-02T03:04:05 2020-01-02T3:04:05".split(),
+    *"2020-01-02T03:04:05Z 2020-01-02t03:04:05+01:00 2020-01-02T03:04:05.1234567Z 2020-01-02T03:04:05+0130".split(),
+    *("2020-01-02 03:04:05", "2020-01-02T03:04:05-05:30", "'012'", '"NO"', "! x", "!!str 12", "!!int '12'", "!!float 3"),
+    *("!!bool yes", "!!null ''", "|\n  a\n   b\n", ">-\n  a\n  b\n"),
 ]
 DOCUMENTS = [
     "base: &b {x: 1, l: [1]}\nc: {<<: *b, y: 2}\nd: {y: 3, <<: *b}\n",
@@ -134,7 +135,10 @@ def laughs(levels=12):
         ("a: {<<: {q: 1}, <<: {r: 2}}\n", "<< stands here a second time"),
         ("a: {<<: 5}\n", "<< wants a mapping"),
         ("a: 1\n---\nb: 2\n", "FILE, line 2, column 1: a second document begins here"),
-        ("a: !!python/object/apply:os.system [id]\n", "line 1, column 4: the tag !!python/object/apply:os.system is not known here"),
+        (
+            "a: !!python/object/apply:os.system [id]\n",
+            "line 1, column 4: the tag !!python/object/apply:os.system is not known here",
+        ),
         ("a: !foo 1\n", "'1' cannot be read as !foo"),
         ("a: !!int x\n", "'x' cannot be read as !!int"),
         ("a: *nope\n", "*nope names no anchor"),
