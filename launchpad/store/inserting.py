@@ -12,7 +12,8 @@ from launchpad.core.changes import FIREWORKS, WORKFLOWS, Change
 from launchpad.core.states import READY, WAITING
 from launchpad.errors import LaunchpadError, StoreUnreachable
 from launchpad.store.backend import DeleteMany, Insert
-from launchpad.store.journal import COMMITTED, Entry, carry_out
+from launchpad.store.entries import COMMITTED, Entry
+from launchpad.store.journal import carry_out
 from launchpad.store.store import ENTRIES, Store
 
 

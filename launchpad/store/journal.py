@@ -15,136 +15,20 @@ Every change and every change back writes its own `updated_on`, which the next f
 
 from __future__ import annotations
 
-import datetime as dt
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import bson
-
 from launchpad.core import states
-from launchpad.core.changes import (
-    ARCHIVED_LAUNCHES,
-    FIREWORKS,
-    KEY_FIELD,
-    LAUNCHES,
-    WORKFLOWS,
-    ArchivedLaunch,
-    Change,
-    Insert,
-    Plan,
-    RestoredLaunch,
-)
+from launchpad.core.changes import FIREWORKS, KEY_FIELD, WORKFLOWS, Change, Plan
 from launchpad.core.documents import ABSENT, get_path, iso
 from launchpad.core.graph import Graph
 from launchpad.core.snapshot import MANY_STATES
 from launchpad.core.states import READY, WAITING
-from launchpad.store.backend import DeleteMany, Update, UpdateMany
-from launchpad.store.backend import Insert as InsertOperation
-from launchpad.store.store import ENTRIES, Store, matching, setting
-
-PENDING, COMMITTED, APPLIED = "pending", "committed", "applied"
-ABORTING, ABORTED = "aborting", "aborted"
-#: What a helper finds of an entry that its owner has closed and removed.
-GONE = "gone"
-
-
-#: How much of an entry goes into one document; MongoDB's limit is 16 MB.
-PART_BYTES = 8_000_000
-
-
-@dataclass(frozen=True)
-class Entry:
-    """All that one operation does to one workflow, as it is written down."""
-
-    entry_id: str
-    workflow_id: Any
-    operation: str
-    rerun_id: str | None
-    state: str
-    on: dt.datetime
-    changes: tuple[Change, ...]
-    inserts: tuple[Insert, ...]
-    archived: tuple[ArchivedLaunch, ...]
-    structure: Change | None
-    restored: tuple[RestoredLaunch, ...] = ()
-    mirror: tuple[int, ...] = ()
-
-    @classmethod
-    def of(cls, plan: Plan, operation: str, rerun_id: str | None, now: dt.datetime) -> Entry:
-        return cls(
-            uuid.uuid4().hex,
-            plan.workflow_id,
-            operation,
-            rerun_id,
-            PENDING,
-            now,
-            plan.changes,
-            plan.inserts,
-            plan.archived,
-            plan.structure,
-            plan.restored,
-            plan.mirror,
-        )
-
-    def to_documents(self) -> list[dict[str, Any]]:
-        """Return the entry as stored: parts first, where it is too big for one document, then the entry itself."""
-        changes = [change.to_document() for change in self.changes]
-        inserts = [{"collection": insert.collection, "document": dict(insert.document)} for insert in self.inserts]
-        parts = _parts(self.entry_id, changes, inserts)
-        whole = {
-            "_id": self.entry_id,
-            "workflow": self.workflow_id,
-            "operation": self.operation,
-            "rerun": self.rerun_id,
-            "state": self.state,
-            "on": self.on,
-            "parts": len(parts),
-            "changes": [] if parts else changes,
-            "inserts": [] if parts else inserts,
-            "archived": [{"launch_id": launch.launch_id, "fw_ids": list(launch.fw_ids)} for launch in self.archived],
-            "restored": [{"launch_id": launch.launch_id, "archived_on": launch.archived_on} for launch in self.restored],
-            "mirror": list(self.mirror),
-            "structure": self.structure.to_document() if self.structure else None,
-        }
-        return [*parts, whole]
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Entry:
-        return cls(
-            document["_id"],
-            document["workflow"],
-            document["operation"],
-            document["rerun"],
-            document["state"],
-            document["on"],
-            tuple(Change.from_document(change) for change in document["changes"]),
-            tuple(Insert(insert["collection"], insert["document"]) for insert in document["inserts"]),
-            tuple(ArchivedLaunch(launch["launch_id"], tuple(launch["fw_ids"])) for launch in document["archived"]),
-            Change.from_document(document["structure"]) if document["structure"] else None,
-            tuple(RestoredLaunch(launch["launch_id"], launch["archived_on"]) for launch in document.get("restored", ())),
-            tuple(document.get("mirror", ())),
-        )
-
-
-def _parts(entry_id: str, changes: list[dict[str, Any]], inserts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the documents over which an entry's changes and inserts are spread; none when they fit into the entry's own."""
-    sized = [("changes", change, len(bson.encode(change))) for change in changes]
-    sized += [("inserts", insert, len(bson.encode(insert))) for insert in inserts]
-    if sum(size for _, _, size in sized) < PART_BYTES:
-        return []
-    parts: list[dict[str, Any]] = []
-    room = 0
-    for kind, document, size in sized:
-        if not parts or size > room:
-            parts.append(
-                {"_id": f"{entry_id}/{len(parts)}", "part_of": entry_id, "part": len(parts), "changes": [], "inserts": []}
-            )
-            room = PART_BYTES
-        parts[-1][kind].append(document)
-        room -= size
-    return parts
+from launchpad.store.archiving import archive, restore
+from launchpad.store.backend import DeleteMany, Insert, Update, UpdateMany
+from launchpad.store.entries import ABORTED, ABORTING, APPLIED, COMMITTED, GONE, PENDING, Entry, load_entries
+from launchpad.store.store import ENTRIES, Store, matching, one_of, setting
 
 
 def apply(store: Store, plans: Sequence[tuple[Plan, int]], *, operation: str, rerun_id: str | None = None) -> set[Any]:
@@ -160,9 +44,7 @@ def apply(store: Store, plans: Sequence[tuple[Plan, int]], *, operation: str, re
         entry = Entry.of(plan, operation, rerun_id, now)
         entries[entry.entry_id] = entry
         nodes[entry.entry_id] = (plan.guard, count)
-    store.write(
-        ENTRIES, [InsertOperation(document) for entry in entries.values() for document in entry.to_documents()], ordered=True
-    )
+    store.write(ENTRIES, [Insert(document) for entry in entries.values() for document in entry.to_documents()], ordered=True)
     locked = _lock(store, entries, nodes)
     states_now = carry_out(store, [entry for entry_id, entry in entries.items() if entry_id in locked])
     # An entry that is gone was closed by a helper: only its owner, here, removes one that did not come to be.
@@ -185,17 +67,6 @@ def help_entries(store: Store, entry_ids: Iterable[str]) -> None:
             carry_out(store, [empty])
 
 
-def load_entries(store: Store, query: Mapping[str, Any]) -> list[Entry]:
-    """Return the entries that match, with all their parts."""
-    documents = [doc for doc in store.backend.find(ENTRIES, query) if "part_of" not in doc]
-    for document in documents:
-        if document["parts"]:
-            for part in store.backend.find(ENTRIES, {"part_of": document["_id"]}, sort=[("part", 1)]):
-                document["changes"] += part["changes"]
-                document["inserts"] += part["inserts"]
-    return [Entry.from_document(document) for document in documents]
-
-
 def carry_out(store: Store, entries: Sequence[Entry]) -> dict[str, str]:
     """Do what is left of these entries, whose workflows they lock; return what became of each."""
     if not entries:
@@ -207,8 +78,8 @@ def carry_out(store: Store, entries: Sequence[Entry]) -> dict[str, str]:
     aborted = [entry for entry in entries if decided[entry.entry_id] == ABORTING]
     _take_back(store, aborted)
     _insert_waiting(store, committed)
-    archive_launches(store, committed)
-    _restore_launches(store, committed)
+    archive(store, committed)
+    restore(store, committed)
     _draw_links(store, committed)
     _make_ready(store, committed)
     _mirror_and_unlock(store, committed)
@@ -320,54 +191,6 @@ def _without(document: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {field: value for field, value in document.items() if field != key}
 
 
-def archive_launches(store: Store, entries: Sequence[Entry]) -> None:
-    """Move launches that no firework lists as active any more to `archived_launches`.
-
-    Marked first, so that a worker still writing to one notices; then copied; then removed.
-    """
-    stamps: dict[int, dict[str, Any]] = {}
-    for entry in entries:
-        for launch in entry.archived:
-            stamp = stamps.setdefault(launch.launch_id, {"on": entry.on, "rerun": entry.rerun_id, "fw_ids": []})
-            stamp["fw_ids"] += [fw_id for fw_id in launch.fw_ids if fw_id not in stamp["fw_ids"]]
-    if not stamps:
-        return
-    shared = {
-        launch_id for doc in store.by_ids(FIREWORKS, "launches", stamps, fields={"launches": 1}) for launch_id in doc["launches"]
-    }
-    moving = [launch_id for launch_id in stamps if launch_id not in shared]
-    store.write(LAUNCHES, [Update({"launch_id": n}, {"$set": {"archived": stamps[n]}}) for n in moving])
-    operations = []
-    for document in store.by_ids(LAUNCHES, "launch_id", moving):
-        launch_id = document["launch_id"]
-        fresh = {key: value for key, value in document.items() if key not in ("launch_id", "archived")}
-        operations.append(
-            Update({"launch_id": launch_id}, {"$setOnInsert": {**fresh, "archived": stamps[launch_id]}}, upsert=True)
-        )
-    # A launch that moved earlier, for another firework that listed it, learns of this one too.
-    operations += [Update({"launch_id": n}, {"$addToSet": {"archived.fw_ids": {"$each": stamps[n]["fw_ids"]}}}) for n in moving]
-    store.write(ARCHIVED_LAUNCHES, operations, ordered=True)
-    store.write(LAUNCHES, [DeleteMany({"launch_id": {"$in": moving}})] if moving else [])
-
-
-def _restore_launches(store: Store, entries: Sequence[Entry]) -> None:
-    """Move launches back from `archived_launches`: those archived by what is undone, and not once more since."""
-    wanted = {launch.launch_id: launch.archived_on for entry in entries for launch in entry.restored}
-    if not wanted:
-        return
-    coming = {
-        document["launch_id"]: document
-        for document in store.by_ids(ARCHIVED_LAUNCHES, "launch_id", wanted)
-        if document["archived"]["on"] == wanted[document["launch_id"]]
-    }
-    operations = []
-    for launch_id, document in coming.items():
-        fields = {key: value for key, value in document.items() if key not in ("launch_id", "archived")}
-        operations.append(Update({"launch_id": launch_id}, {"$setOnInsert": fields}, upsert=True))
-    store.write(LAUNCHES, operations)
-    store.write(ARCHIVED_LAUNCHES, [DeleteMany({"launch_id": n, "archived.on": wanted[n]}) for n in coming])
-
-
 def _draw_links(store: Store, entries: Sequence[Entry]) -> None:
     store.write(
         WORKFLOWS,
@@ -381,7 +204,7 @@ def _draw_links(store: Store, entries: Sequence[Entry]) -> None:
 
 def _make_ready(store: Store, entries: Sequence[Entry]) -> None:
     """The last change: from here on workers take what the plan made READY."""
-    operations = []
+    held: dict[str, list[int]] = {}
     for entry in entries:
         marks = [(change.key, change.after) for change in entry.changes if change.after.get("state") == READY]
         marks += [
@@ -390,8 +213,11 @@ def _make_ready(store: Store, entries: Sequence[Entry]) -> None:
             if insert.collection == FIREWORKS and insert.document.get("state") == READY
         ]
         for fw_id, after in marks:
-            held = {"fw_id": fw_id, "state": WAITING, "updated_on": after["updated_on"]}
-            operations.append(Update(held, {"$set": {"state": READY}}))
+            held.setdefault(after["updated_on"], []).append(fw_id)
+    operations = [
+        UpdateMany({"fw_id": one_of(fw_ids), "state": WAITING, "updated_on": stamp}, {"$set": {"state": READY}})
+        for stamp, fw_ids in held.items()
+    ]
     store.write(FIREWORKS, operations)
 
 

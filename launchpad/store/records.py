@@ -8,7 +8,7 @@ from typing import Any
 
 from launchpad.core.changes import Plan
 from launchpad.store.backend import DeleteMany, Insert, Update
-from launchpad.store.journal import APPLIED, Entry, load_entries
+from launchpad.store.entries import APPLIED, Entry, load_entries
 from launchpad.store.store import ENTRIES, RERUNS, Store
 
 #: How many entries are read in one go.

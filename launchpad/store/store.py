@@ -86,7 +86,7 @@ class Store:
         listed = list(ids)
         for start in range(0, len(listed), LONGEST_LIST):
             part = listed[start : start + LONGEST_LIST]
-            yield from self.backend.find(collection, {field: part[0] if len(part) == 1 else {"$in": part}, **also}, fields=fields)
+            yield from self.backend.find(collection, {field: one_of(part), **also}, fields=fields)
 
     def launches(self, launch_ids: Iterable[int], *, fields: Mapping[str, int] | None = None) -> dict[int, dict[str, Any]]:
         """Return launches by id, active or archived."""
@@ -112,6 +112,11 @@ class Store:
     def write(self, collection: str, operations: Sequence[Operation], *, ordered: bool = False) -> WriteResult:
         """Do these operations; nothing at all when there are none."""
         return self.backend.write(collection, operations, ordered=ordered) if operations else WriteResult()
+
+
+def one_of(values: Sequence[Any]) -> Any:
+    """Return the condition of a field that holds one of these."""
+    return values[0] if len(values) == 1 else {"$in": list(values)}
 
 
 def matching(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,126 @@
+"""Journal entries: all that one operation does to one workflow, as it is written down before anything is changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import bson
+
+from launchpad.core.changes import ArchivedLaunch, Change, Insert, Plan, RestoredLaunch
+from launchpad.store.store import ENTRIES, Store
+
+PENDING, COMMITTED, APPLIED = "pending", "committed", "applied"
+ABORTING, ABORTED = "aborting", "aborted"
+#: What a helper finds of an entry that its owner has closed and removed.
+GONE = "gone"
+
+#: How much of an entry goes into one document; MongoDB's limit is 16 MB.
+PART_BYTES = 8_000_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """All that one operation does to one workflow, as it is written down."""
+
+    entry_id: str
+    workflow_id: Any
+    operation: str
+    rerun_id: str | None
+    state: str
+    on: dt.datetime
+    changes: tuple[Change, ...]
+    inserts: tuple[Insert, ...]
+    archived: tuple[ArchivedLaunch, ...]
+    structure: Change | None
+    restored: tuple[RestoredLaunch, ...] = ()
+    mirror: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, plan: Plan, operation: str, rerun_id: str | None, now: dt.datetime) -> Entry:
+        return cls(
+            uuid.uuid4().hex,
+            plan.workflow_id,
+            operation,
+            rerun_id,
+            PENDING,
+            now,
+            plan.changes,
+            plan.inserts,
+            plan.archived,
+            plan.structure,
+            plan.restored,
+            plan.mirror,
+        )
+
+    def to_documents(self) -> list[dict[str, Any]]:
+        """Return the entry as stored: parts first, where it is too big for one document, then the entry itself."""
+        changes = [change.to_document() for change in self.changes]
+        inserts = [{"collection": insert.collection, "document": dict(insert.document)} for insert in self.inserts]
+        parts = _parts(self.entry_id, changes, inserts)
+        whole = {
+            "_id": self.entry_id,
+            "workflow": self.workflow_id,
+            "operation": self.operation,
+            "rerun": self.rerun_id,
+            "state": self.state,
+            "on": self.on,
+            "parts": len(parts),
+            "changes": [] if parts else changes,
+            "inserts": [] if parts else inserts,
+            "archived": [{"launch_id": launch.launch_id, "fw_ids": list(launch.fw_ids)} for launch in self.archived],
+            "restored": [{"launch_id": launch.launch_id, "archived_on": launch.archived_on} for launch in self.restored],
+            "mirror": list(self.mirror),
+            "structure": self.structure.to_document() if self.structure else None,
+        }
+        return [*parts, whole]
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Entry:
+        return cls(
+            document["_id"],
+            document["workflow"],
+            document["operation"],
+            document["rerun"],
+            document["state"],
+            document["on"],
+            tuple(Change.from_document(change) for change in document["changes"]),
+            tuple(Insert(insert["collection"], insert["document"]) for insert in document["inserts"]),
+            tuple(ArchivedLaunch(launch["launch_id"], tuple(launch["fw_ids"])) for launch in document["archived"]),
+            Change.from_document(document["structure"]) if document["structure"] else None,
+            tuple(RestoredLaunch(launch["launch_id"], launch["archived_on"]) for launch in document.get("restored", ())),
+            tuple(document.get("mirror", ())),
+        )
+
+
+def _parts(entry_id: str, changes: list[dict[str, Any]], inserts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the documents over which an entry's changes and inserts are spread; none when they fit into the entry's own."""
+    sized = [("changes", change, len(bson.encode(change))) for change in changes]
+    sized += [("inserts", insert, len(bson.encode(insert))) for insert in inserts]
+    if sum(size for _, _, size in sized) < PART_BYTES:
+        return []
+    parts: list[dict[str, Any]] = []
+    room = 0
+    for kind, document, size in sized:
+        if not parts or size > room:
+            parts.append(
+                {"_id": f"{entry_id}/{len(parts)}", "part_of": entry_id, "part": len(parts), "changes": [], "inserts": []}
+            )
+            room = PART_BYTES
+        parts[-1][kind].append(document)
+        room -= size
+    return parts
+
+
+def load_entries(store: Store, query: Mapping[str, Any]) -> list[Entry]:
+    """Return the entries that match, with all their parts."""
+    documents = [doc for doc in store.backend.find(ENTRIES, query) if "part_of" not in doc]
+    for document in documents:
+        if document["parts"]:
+            for part in store.backend.find(ENTRIES, {"part_of": document["_id"]}, sort=[("part", 1)]):
+                document["changes"] += part["changes"]
+                document["inserts"] += part["inserts"]
+    return [Entry.from_document(document) for document in documents]
