@@ -100,14 +100,14 @@ def _find_in_mapping(value: Mapping[Any, Any], path: str, depth: int) -> tuple[s
 
 
 def check_depth(value: Any, above: int = 0) -> None:
-    """Raise BadDocument for a document, or a part of one with so many levels above it, that is deeper than MongoDB takes."""
+    """Raise BadDocument for a document (as decoded), or a part of one with so many levels above it, deeper than MongoDB takes."""
     level: list[Any] = [value]
     for _ in range(DEEPEST - above):
         level = [
             item
             for outer in level
-            for item in (outer.values() if isinstance(outer, Mapping) else outer)
-            if isinstance(item, (Mapping, list, tuple))
+            for item in (outer.values() if type(outer) is dict else outer)
+            if type(item) is dict or type(item) is list
         ]
         if not level:
             return

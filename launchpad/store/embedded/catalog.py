@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,9 +44,9 @@ class Path:
 
 @dataclass
 class Keys:
-    """The keys of one document: of each path the column's, and the rows of the side table as (path's number, key)."""
+    """The keys of one document: by column, and the rows of the side table as (path's number, key)."""
 
-    columns: list[Key]
+    columns: dict[str, Key]
     side: set[tuple[int, Key]]
 
 
@@ -60,12 +60,12 @@ class Collection:
 
     def __post_init__(self) -> None:
         self.table = quoted(f"c_{self.name}")
-        self._parts: list[tuple[int, tuple[str, ...]]] = []
+        self._places: list[tuple[str, int, tuple[str, ...]]] = []
         self._insert = ""
 
     def prepare(self) -> None:
         """Precompute what every write needs; call after `paths` has changed."""
-        self._parts = [(path.number, split(path.path)) for path in self.paths.values()]
+        self._places = [(path.column, path.number, split(path.path)) for path in self.paths.values()]
         columns = ["id", "document", *(path.column for path in self.paths.values())]
         self._insert = f"INSERT INTO {self.table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
@@ -73,14 +73,15 @@ class Collection:
     def insert_statement(self) -> str:
         return self._insert
 
-    def keys(self, document: dict[str, Any]) -> Keys:
-        columns: list[Key] = []
+    def keys(self, document: dict[str, Any], fields: Container[str] | None = None) -> Keys:
+        """Return the keys of a document, all of them or only those below some of its fields."""
+        columns: dict[str, Key] = {}
         side: set[tuple[int, Key]] = set()
-        for number, parts in self._parts:
-            key, others = path_keys(document, parts)
-            columns.append(key)
-            if others:
-                side.update((number, other) for other in others)
+        for column, number, parts in self._places:
+            if fields is None or parts[0] in fields:
+                columns[column], others = path_keys(document, parts)
+                if others:
+                    side.update((number, other) for other in others)
         return Keys(columns, side)
 
     def column(self, path: str) -> str | None:

@@ -164,7 +164,7 @@ def _equality_test(operand: Any) -> Test:
     wanted = order_key(operand)
     if type(operand) in (list, dict):
         kind = type(operand)
-        return lambda value: type(value) is kind and order_key(value) == wanted
+        return lambda value: type(value) is kind and len(value) == len(operand) and order_key(value) == wanted
     return lambda value: value is not MISSING and order_key(value) == wanted
 
 

@@ -48,6 +48,11 @@ class Update:
 
     steps: tuple[Step, ...]
 
+    @property
+    def fields(self) -> set[str]:
+        """The fields of the document that may change, or parts of which may."""
+        return {parts[0] for step in self.steps for parts in (step.parts, step.source) if parts}
+
     def apply(self, document: Document, inserting: bool = False) -> None:
         """Raises BadQuery where the update does not fit the document."""
         for step in self.steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import bson
@@ -31,9 +31,10 @@ def compile_operation(operation: Operation) -> Callable[[Session, Collection, Wr
     if isinstance(operation, Insert):
         operation.document.setdefault("_id", ObjectId())
         data = encode(with_id_first(operation.document))
-        check_id(operation.document)
-        check_depth(operation.document)
-        return lambda session, collection, result: _insert(session, collection, data, result)
+        document = decode(data)  # as it is stored: times lose their microseconds, tuples become lists
+        check_id(document)
+        check_depth(document)
+        return lambda session, collection, result: _insert(session, collection, document, data, result)
     want = wanted(operation.filter)
     if isinstance(operation, DeleteMany):
         return lambda session, collection, result: _delete_many(session, collection, want, result)
@@ -50,8 +51,8 @@ def compile_update(update: Mapping[str, Any]) -> updating.Update:
     return updating.compile_update(as_stored(update, "update"))
 
 
-def _insert(session: Session, collection: Collection, data: bytes, result: WriteResult) -> None:
-    insert_row(session, collection, decode(data), data)
+def _insert(session: Session, collection: Collection, document: Document, data: bytes, result: WriteResult) -> None:
+    insert_row(session, collection, document, data)
     result.inserted += 1
 
 
@@ -121,7 +122,7 @@ def insert_row(session: Session, collection: Collection, document: Document, dat
     keys = collection.keys(document)
     _check_unique(session, collection, keys, document, None)
     try:
-        cursor = session.execute(collection.insert_statement, (id_key(document["_id"]), data, *keys.columns))
+        cursor = session.execute(collection.insert_statement, (id_key(document["_id"]), data, *keys.columns.values()))
     except sqlite3.IntegrityError as error:
         raise _duplicate(collection, document, error) from None
     _put_side_rows(session, int(cursor.lastrowid or 0), set(), keys.side)
@@ -141,31 +142,35 @@ def upsert_row(session: Session, collection: Collection, want: Wanted, change: u
 
 def change_row(session: Session, collection: Collection, n: int, data: bytes, document: Document, change: updating.Update) -> int:
     """Apply an update to a document in place and store it. Returns 1 if that changed it, else 0."""
-    keys = collection.keys(document)
+    fields = change.fields
+    keys = collection.keys(document, fields)
     old_id = document["_id"]
     change.apply(document)
-    if not _same_id(old_id, document.get("_id", MISSING)):
+    if "_id" in fields and not _same_id(old_id, document.get("_id", MISSING)):
         raise BadQuery("An update cannot change the _id of a document.")
-    return _store(session, collection, n, data, keys, document)
+    return _store(session, collection, n, data, keys, document, fields)
 
 
-def _store(session: Session, collection: Collection, n: int, old_data: bytes, old: Keys, document: Document) -> int:
+def _store(
+    session: Session,
+    collection: Collection,
+    n: int,
+    old_data: bytes,
+    old: Keys,
+    document: Document,
+    fields: Container[str] | None = None,
+) -> int:
+    """Put a document in the place of another whose keys were `old`; only below `fields` may they differ. Returns 1, or 0."""
     data = encode(document)
     if data == old_data:
         return 0
-    # As it will be read: times lose their microseconds, tuples become lists.
-    new = collection.keys(document)
-    columns, values = ["document = ?"], [data]
-    if new.columns != old.columns:
+    new = collection.keys(document, fields)
+    changed = {column: key for column, key in new.columns.items() if key != old.columns[column]}
+    if changed or new.side != old.side:
         _check_unique(session, collection, new, document, n)
-        for path, before, after in zip(collection.paths.values(), old.columns, new.columns, strict=True):
-            if before != after or type(before) is not type(after):
-                columns.append(f"{path.column} = ?")
-                values.append(after)  # type: ignore[arg-type]
-    elif new.side != old.side:
-        _check_unique(session, collection, new, document, n)
+    settings = ", ".join(f"{column} = ?" for column in ("document", *changed))
     try:
-        session.execute(f"UPDATE {collection.table} SET {', '.join(columns)} WHERE n = ?", (*values, n))
+        session.execute(f"UPDATE {collection.table} SET {settings} WHERE n = ?", (data, *changed.values(), n))
     except sqlite3.IntegrityError as error:
         raise _duplicate(collection, document, error) from None
     _put_side_rows(session, n, old.side, new.side)
@@ -199,12 +204,13 @@ def _same_id(one: Any, other: Any) -> bool:
 
 def _check_unique(session: Session, collection: Collection, keys: Keys, document: Document, n: int | None) -> None:
     """Raise DuplicateKey where SQLite's own unique index would not see it: fields that are missing or hold lists."""
-    by_path = dict(zip(collection.paths, keys.columns, strict=True))
     for index in collection.indexes.values():
         if not index.unique:
             continue
-        paths = [path for path, _ in index.fields if path != "_id"]
-        if all(by_path[path] is not None and not session.side_rows(collection.paths[path].number)[1] for path in paths):
+        places = [collection.paths[path] for path, _ in index.fields if path != "_id"]
+        if not any(place.column in keys.columns for place in places):
+            continue  # not touched
+        if all(keys.columns.get(place.column) is not None and not session.side_rows(place.number)[1] for place in places):
             continue
         _check_one_unique(session, collection, index, document, n)
 
@@ -284,7 +290,7 @@ def _fill(session: Session, collection: Collection) -> None:
     statement = f"UPDATE {collection.table} SET {settings} WHERE n = ?"
     for n, data in session.execute(f"SELECT n, document FROM {collection.table}").fetchall():
         keys = collection.keys(decode(data))
-        session.execute(statement, (*keys.columns, n))
+        session.execute(statement, (*keys.columns.values(), n))
         _put_side_rows(session, n, set(), keys.side)
 
 
