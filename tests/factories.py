@@ -117,7 +117,7 @@ def make_workflow(
             launches[launch_id] = make_launch(launch_id, fw_id, state_of[fw_id], heard=heard)
             firework["launches"] = [launch_id]
         fireworks[fw_id] = firework
-    return Stored(_workflow(graph, fireworks, now), fireworks, launches)
+    return Stored(workflow_document(graph, fireworks, now), fireworks, launches)
 
 
 def make_firework(
@@ -177,7 +177,8 @@ def make_launch(
     }
 
 
-def _workflow(graph: Graph, fireworks: Mapping[int, Mapping[str, Any]], now: dt.datetime) -> dict[str, Any]:
+def workflow_document(graph: Graph, fireworks: Mapping[int, Mapping[str, Any]], now: dt.datetime = NOON) -> dict[str, Any]:
+    """Return the document of the workflow that these fireworks make, its copies of their states in step."""
     fw_states = {fw_id: firework["state"] for fw_id, firework in fireworks.items()}
     return {
         "_id": f"workflow {next(_ids)}",

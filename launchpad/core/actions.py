@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from launchpad.core import states
@@ -13,6 +14,9 @@ from launchpad.core.draft import Draft
 from launchpad.core.graph import Graph, check_acyclic
 from launchpad.core.states import COMPLETED, DEFUSED, WAITING
 from launchpad.errors import BadDocument, BadWorkflow
+
+#: The id of a new firework that has none. FireWorks' way.
+NEW_ID = -1
 
 
 def apply_action(draft: Draft, fw_id: int, action: Mapping[str, Any]) -> None:
@@ -30,13 +34,28 @@ def apply_action(draft: Draft, fw_id: int, action: Mapping[str, Any]) -> None:
         for other in draft.graph.nodes:
             if draft.state(other) not in states.ENDED:
                 draft.set_state(other, DEFUSED)
-    for workflow in action["detours"]:
-        append_workflow(draft, workflow, [fw_id], detour_to=children)
-    for appended in action["append_wfs"]:
-        parents = list(dict.fromkeys([*(appended.get("parents") or ()), fw_id]))
-        append_workflow(draft, appended["workflow"], parents, detour=bool(appended.get("detour")), pull_spec_mods=True)
-    for workflow in action["additions"]:
-        append_workflow(draft, workflow, [fw_id])
+    _extend(draft, fw_id, children, action)
+
+
+def _extend(draft: Draft, fw_id: int, children: Sequence[int], action: Mapping[str, Any]) -> None:
+    """Draft an action's detours, appended workflows and additions.
+
+    All of them are numbered together. Detours lead to the children there were before the action, and to no others; the parents
+    of an appended workflow may be fireworks that came before it in this action, named by their negative ids.
+    """
+    detours = [_Part.of(workflow) for workflow in action["detours"]]
+    appended = [(_Part.of(entry["workflow"]), entry) for entry in action["append_wfs"]]
+    additions = [_Part.of(workflow) for workflow in action["additions"]]
+    numbers = _number(draft, [*detours, *(part for part, _ in appended), *additions])
+    for part in detours:
+        _append(draft, part.numbered(numbers), [fw_id], children)
+    for part, entry in appended:
+        named = [numbers.get(parent, parent) for parent in map(_id, entry.get("parents") or ())]
+        parents = list(dict.fromkeys([fw_id, *named]))
+        follow = children if entry.get("detour") else ()
+        _append(draft, part.numbered(numbers), parents, follow, pull_spec_mods=True)
+    for part in additions:
+        _append(draft, part.numbered(numbers), [fw_id], ())
 
 
 def update_specs(draft: Draft, receivers: Sequence[int], action: Mapping[str, Any]) -> None:
@@ -50,101 +69,126 @@ def update_specs(draft: Draft, receivers: Sequence[int], action: Mapping[str, An
 
 
 def append_workflow(
-    draft: Draft,
-    workflow: Mapping[str, Any],
-    parents: Sequence[int],
-    *,
-    detour: bool = False,
-    detour_to: Sequence[int] | None = None,
-    pull_spec_mods: bool = False,
+    draft: Draft, workflow: Mapping[str, Any], parents: Sequence[int], *, detour: bool = False, pull_spec_mods: bool = False
 ) -> list[int]:
     """Draft a workflow's fireworks as children of `parents` and return their new ids.
 
-    A detour's leaves become parents of what follows the parents now (or of `detour_to`): none of that may have started.
-    Raises BadDocument; Incomplete when ids or documents must be fetched first.
+    A detour's leaves become parents of what follows the parents now: none of that may have started. Raises BadDocument;
+    Incomplete when ids or documents must be fetched first.
     """
-    fireworks, links = _parts(workflow)
-    unknown = [parent for parent in parents if parent not in draft.graph.children]
-    if unknown:
-        raise BadWorkflow(f"Firework {unknown[0]} is not in this workflow, so nothing can be appended to it.")
-    follow = list(detour_to if detour_to is not None else _followers(draft, parents) if detour else ())
+    part = _Part.of(workflow)
+    new_ids = draft.take_ids(len(part.fireworks))
+    numbers = dict(zip(sorted(part.fireworks), new_ids, strict=True))
+    _check_parents(draft, parents)
+    follow = list(dict.fromkeys(child for parent in parents for child in draft.graph.children[parent])) if detour else []
+    _append(draft, part.numbered(numbers), parents, follow, pull_spec_mods=pull_spec_mods)
+    return new_ids
+
+
+def _append(draft: Draft, part: _Part, parents: Sequence[int], follow: Sequence[int], *, pull_spec_mods: bool = False) -> None:
+    """Draft numbered fireworks as children of `parents`; `follow` come to stand behind their leaves, too."""
+    _check_parents(draft, parents)
     _refuse_started(draft, follow)
-    numbered = _insert(draft, fireworks)
-    renumbered = {numbered[old]: [numbered[child] for child in below] for old, below in links.items()}
-    graph = Graph(renumbered)
+    for fw_id, firework in part.fireworks.items():
+        draft.insert(_new_firework(draft, fw_id, firework))
+    roots = Graph(part.links).roots
     for parent in parents:
-        draft.link(parent, graph.roots)
-    for new, below in renumbered.items():
+        draft.link(parent, roots)
+    for new, below in part.links.items():
         draft.link(new, below if below else follow)
     if len(parents) > 1 and follow:
         check_acyclic(draft.links)
     draft.redraw()
     if pull_spec_mods:
-        _pull_spec_mods(draft, parents, graph.roots)
-    return list(renumbered)
+        _pull_spec_mods(draft, parents, roots)
 
 
-def _parts(workflow: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], dict[int, list[int]]]:
-    """Return the fireworks and complete links of a workflow document, or of a single firework's."""
-    if "fws" not in workflow and "spec" in workflow:
-        workflow = {"fws": [{"fw_id": -1, **workflow}]}
-    fireworks = list(workflow.get("fws") or ())
-    if not fireworks:
-        raise BadWorkflow("A workflow to append has no fireworks.")
-    ids = [int(firework["fw_id"]) for firework in fireworks if firework.get("fw_id") is not None]
-    if len(set(ids)) < len(fireworks):
-        raise BadWorkflow("The fireworks of a workflow to append must have ids that differ.")
-    links: dict[int, list[int]] = {fw_id: [] for fw_id in ids}
-    for parent, below in (workflow.get("links") or {}).items():
-        if int(parent) not in links or any(int(child) not in links for child in below):
-            raise BadWorkflow(f"The links of a workflow to append name a firework that it does not have ({parent}: {below}).")
-        links[int(parent)] = [int(child) for child in below]
-    check_acyclic(links)
-    return fireworks, links
+@dataclass(frozen=True)
+class _Part:
+    """A workflow to append: its fireworks by id, and children by parent for each of them."""
+
+    fireworks: dict[int, Mapping[str, Any]]
+    links: dict[int, list[int]]
+
+    @classmethod
+    def of(cls, workflow: Any) -> _Part:
+        """Read the document of a workflow, or of a single firework. Raises BadWorkflow."""
+        if not isinstance(workflow, Mapping):
+            raise BadWorkflow(f"A workflow to append must be a document with fireworks (fws), not {workflow!r}.")
+        listed = list(workflow.get("fws") or ([workflow] if "spec" in workflow else ()))
+        if not listed:
+            raise BadWorkflow("A workflow to append has no fireworks.")
+        fireworks = {_id(firework.get("fw_id") or NEW_ID): firework for firework in listed}
+        if len(fireworks) < len(listed):
+            raise BadWorkflow("The fireworks of a workflow to append must have ids that differ.")
+        links: dict[int, list[int]] = {fw_id: [] for fw_id in fireworks}
+        for parent, below in ((workflow.get("links") or {}) if "fws" in workflow else {}).items():
+            if _id(parent) not in links or any(_id(child) not in links for child in below):
+                raise BadWorkflow(f"The links of a workflow to append name a firework that it does not have ({parent}: {below}).")
+            links[_id(parent)] = [_id(child) for child in below]
+        check_acyclic(links)
+        return cls(fireworks, links)
+
+    def numbered(self, numbers: Mapping[int, int]) -> _Part:
+        """Return it with real ids."""
+        links = {numbers[old]: [numbers[child] for child in below] for old, below in self.links.items()}
+        return _Part({numbers[old]: firework for old, firework in self.fireworks.items()}, links)
 
 
-def _followers(draft: Draft, parents: Sequence[int]) -> list[int]:
-    return list(dict.fromkeys(child for parent in parents for child in draft.graph.children[parent]))
+def _id(value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise BadWorkflow(f"{value!r} is no id of a firework.") from None
+
+
+def _number(draft: Draft, parts: Sequence[_Part]) -> dict[int, int]:
+    """Return real ids by the negative ones in an action: in ascending order over all its parts, as FireWorks numbers them."""
+    old = [fw_id for part in parts for fw_id in part.fireworks]
+    if wrong := [fw_id for fw_id in old if fw_id >= 0]:
+        raise BadWorkflow(f"An action adds a firework with the id {wrong[0]}; until it is stored its id must be negative.")
+    if len(set(old)) < len(old):
+        twice = next(fw_id for fw_id in old if old.count(fw_id) > 1)
+        raise BadWorkflow(f"An action adds two fireworks with the id {twice}; ids must differ over all that it adds.")
+    return dict(zip(sorted(old), draft.take_ids(len(old)), strict=True))
+
+
+def _check_parents(draft: Draft, parents: Sequence[int]) -> None:
+    unknown = [parent for parent in parents if parent not in draft.graph.children]
+    if unknown:
+        raise BadWorkflow(f"Firework {unknown[0]} is not in this workflow, so nothing can be appended to it.")
 
 
 def _refuse_started(draft: Draft, follow: Sequence[int]) -> None:
     draft.require(follow)
     for child in follow:
-        if states.RANK[draft.state(child)] > states.RANK[WAITING] or draft.state(child) == states.FIZZLED:
+        if states.RANK[draft.state(child)] > states.RANK[WAITING]:
             raise BadDocument(
                 f"A detour cannot come before firework {child}, which is {draft.state(child)}: only before one not started."
             )
 
 
-def _insert(draft: Draft, fireworks: Sequence[Mapping[str, Any]]) -> dict[int, int]:
-    """Draft new fireworks, numbered in ascending order of their temporary ids, as FireWorks does."""
+def _new_firework(draft: Draft, fw_id: int, firework: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a firework that was never run, WAITING unless it comes held."""
     now = iso(draft.snapshot.now)
-    ordered = sorted(fireworks, key=lambda firework: int(firework["fw_id"]))
-    new_ids = draft.take_ids(len(ordered))
-    for firework, fw_id in zip(ordered, new_ids, strict=True):
-        draft.insert(
-            {
-                "fw_id": fw_id,
-                "name": firework.get("name") or "Unnamed FW",
-                "spec": copy.deepcopy(dict(firework.get("spec") or {})),
-                "created_on": now,
-                "updated_on": now,
-                "launches": [],
-                "archived_launches": [],
-                "state": WAITING,
-            }
-        )
-    return {int(firework["fw_id"]): fw_id for firework, fw_id in zip(ordered, new_ids, strict=True)}
+    return {
+        "fw_id": fw_id,
+        "name": firework.get("name") or "Unnamed FW",
+        "spec": copy.deepcopy(dict(firework.get("spec") or {})),
+        "created_on": now,
+        "updated_on": now,
+        "launches": [],
+        "archived_launches": [],
+        "state": firework["state"] if firework.get("state") in states.HELD else WAITING,
+    }
 
 
 def _pull_spec_mods(draft: Draft, parents: Sequence[int], roots: Sequence[int]) -> None:
     """Give new roots the spec updates that their completed parents had for their children."""
-    draft.require(parents, active_launches_of=[parent for parent in parents if not draft.is_new(parent)])
-    for parent in parents:
-        launches = draft.launches(parent)
-        if draft.state(parent) == COMPLETED and launches:
-            draft.snapshot.require(full_launches=launches)
-            for launch_id in launches:
-                launch = draft.snapshot.full_launches.get(launch_id, {})
-                if launch.get("state") == COMPLETED:
-                    update_specs(draft, roots, action_of(launch.get("action")))
+    stored = [parent for parent in parents if not draft.is_new(parent)]
+    draft.require(stored, active_launches_of=stored)
+    chosen = [draft.representative_launch(parent) for parent in stored]
+    completed = [launch["launch_id"] for launch in chosen if launch.get("state") == COMPLETED]
+    draft.snapshot.require(full_launches=completed)
+    for launch_id in completed:
+        update_specs(draft, roots, action_of(draft.snapshot.full_launches[launch_id].get("action")))

@@ -6,8 +6,9 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from launchpad.core import states
 from launchpad.core.changes import FIREWORKS, WORKFLOWS, ArchivedLaunch, Change, Insert, Outcome, Plan
-from launchpad.core.documents import ABSENT, get_path, iso
+from launchpad.core.documents import ABSENT, get_path, iso, read_time
 from launchpad.core.graph import Graph
 from launchpad.core.snapshot import Snapshot
 
@@ -61,6 +62,12 @@ class Draft:
 
     def set_launches(self, fw_id: int, launch_ids: list[int]) -> None:
         self._launches[fw_id] = launch_ids
+
+    def representative_launch(self, fw_id: int) -> Mapping[str, Any]:
+        """Return the active launch that got furthest, of several completed the last to end; empty if there is none."""
+        stored = self.snapshot.launches
+        launches = [stored[launch_id] for launch_id in self.launches(fw_id) if stored[launch_id]["state"] in states.RANK]
+        return max(launches, key=lambda launch: (states.RANK[launch["state"]], _ended(launch)), default={})
 
     def spec(self, fw_id: int) -> dict[str, Any]:
         """Return a firework's spec, to be changed in place. The snapshot must hold it in full."""
@@ -147,6 +154,11 @@ class Draft:
         if self._inserted:
             after["nodes"] = list(stored["nodes"]) + sorted(self._inserted)
         return Change(WORKFLOWS, self.snapshot.workflow_id, {path: get_path(stored, path) for path in after}, after)
+
+
+def _ended(launch: Mapping[str, Any]) -> float:
+    moment = read_time(launch.get("time_end"))
+    return moment.timestamp() if moment else 0.0
 
 
 def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,10 +12,16 @@ from typing import Any
 from launchpad.core import states
 from launchpad.core.actions import apply_action
 from launchpad.core.changes import Plan
-from launchpad.core.documents import ABSENT, action_of, get_path, read_time
+from launchpad.core.documents import ABSENT, action_of, get_path
 from launchpad.core.draft import Draft
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import COMPLETED, ENDED, FIZZLED, HELD, READY, WAITING
+
+#: What a child is told of a FIZZLED parent's launches: FireWorks' fields.
+SHOWN_OF_LAUNCH = (
+    *("launch_id", "fw_id", "fworker", "host", "ip", "launch_dir"),
+    *("trackers", "state", "state_history", "action"),
+)
 
 
 def plan_refresh(snapshot: Snapshot, fw_ids: Iterable[int]) -> Plan:
@@ -44,7 +50,7 @@ def refresh(draft: Draft, fw_ids: Iterable[int]) -> None:
         if after == READY:
             _tell_fizzled_parents(draft, fw_id)
         if after == COMPLETED:
-            launch_id = _representative(draft, fw_id)["launch_id"]
+            launch_id = draft.representative_launch(fw_id)["launch_id"]
             draft.snapshot.require(full_launches=[launch_id])
             apply_action(draft, fw_id, action_of(draft.snapshot.full_launches[launch_id].get("action")))
         if after in ENDED:
@@ -58,25 +64,13 @@ def _state_of(draft: Draft, fw_id: int) -> str:
     # The first parent that is not done is witness enough; the plan then depends on no other.
     if not all(draft.parent_state(parent) in done for parent in draft.graph.parents[fw_id]):
         return WAITING
-    launch = _representative(draft, fw_id)
+    launch = draft.representative_launch(fw_id)
     return str(launch["state"]) if launch else READY
 
 
 def _allows_fizzled_parents(draft: Draft, fw_id: int) -> bool:
     value = get_path(draft.firework(fw_id), "spec._allow_fizzled_parents")
     return value is not ABSENT and bool(value)
-
-
-def _representative(draft: Draft, fw_id: int) -> Mapping[str, Any]:
-    """Return the active launch that stands for a firework: the one that got furthest, of several completed the last to end."""
-    stored = draft.snapshot.launches
-    launches = [stored[launch_id] for launch_id in draft.launches(fw_id) if stored[launch_id]["state"] in states.RANK]
-    return max(launches, key=lambda launch: (states.RANK[launch["state"]], _ended(launch)), default={})
-
-
-def _ended(launch: Mapping[str, Any]) -> float:
-    moment = read_time(launch.get("time_end"))
-    return moment.timestamp() if moment else 0.0
 
 
 def _tell_fizzled_parents(draft: Draft, fw_id: int) -> None:
@@ -89,19 +83,30 @@ def _tell_fizzled_parents(draft: Draft, fw_id: int) -> None:
     fizzled = [parent for parent in draft.graph.parents[fw_id] if draft.parent_state(parent) == FIZZLED]
     if not fizzled and get_path(draft.firework(fw_id), "spec._fizzled_parents") is ABSENT:
         return
-    snapshot = draft.snapshot
-    draft.require(fizzled, full=[*fizzled, fw_id])
-    snapshot.require(full_launches=[launch_id for parent in fizzled for launch_id in draft.launches(parent)])
-    draft.spec(fw_id)["_fizzled_parents"] = [
-        {
-            **{key: value for key, value in snapshot.fireworks[parent].items() if key != "_id"},
-            "state": FIZZLED,
-            "launches": [
-                {key: value for key, value in snapshot.full_launches[launch_id].items() if key != "_id"}
-                for launch_id in draft.launches(parent)
-            ],
-        }
-        for parent in fizzled
-    ]
-    if not fizzled:
+    draft.require(fizzled, full=[number for number in (*fizzled, fw_id) if not draft.is_new(number)])
+    attempts = {parent: _attempts(draft, parent) for parent in fizzled}
+    draft.snapshot.require(
+        full_launches=[launch_id for listed in attempts.values() for ids in listed.values() for launch_id in ids]
+    )
+    if fizzled:
+        draft.spec(fw_id)["_fizzled_parents"] = [_as_parent(draft, parent, listed) for parent, listed in attempts.items()]
+    else:
         del draft.spec(fw_id)["_fizzled_parents"]
+
+
+def _attempts(draft: Draft, fw_id: int) -> dict[str, list[int]]:
+    archived = draft.snapshot.fireworks[fw_id].get("archived_launches") or []
+    return {"launches": draft.launches(fw_id), "archived_launches": archived}
+
+
+def _as_parent(draft: Draft, fw_id: int, attempts: Mapping[str, list[int]]) -> dict[str, Any]:
+    """Return a firework with its launches in full, as FireWorks shows parents to a child."""
+    firework = draft.snapshot.fireworks[fw_id]
+    shown = {key: firework[key] for key in ("spec", "fw_id", "created_on", "updated_on", "name") if key in firework}
+    shown["state"] = FIZZLED
+    for field, launch_ids in attempts.items():
+        stored = [draft.snapshot.full_launches[launch_id] for launch_id in launch_ids]
+        launches = [{key: launch[key] for key in SHOWN_OF_LAUNCH if key in launch} for launch in stored if "fw_id" in launch]
+        if launches:
+            shown[field] = launches
+    return shown
