@@ -165,9 +165,10 @@ def make_backend(settings: Settings) -> Backend:
         return EmbeddedBackend(settings.path)
     from launchpad.store.mongo import MongoBackend
 
-    return MongoBackend(
+    return MongoBackend.from_arguments(
+        settings.client_arguments(),
         database=settings.name,
-        client_options=settings.client_arguments(),
         where=settings.where,
-        bucket=settings.gridfs_fallback_collection or "fw_gridfs",
+        chosen_by=settings.chosen_by,
+        bucket=settings.gridfs_fallback_collection,
     )
