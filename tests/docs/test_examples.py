@@ -1,0 +1,133 @@
+"""The examples of the README and of every page are run, from top to bottom, and show what the page says they show."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sybil import Example
+from sybil.document import Document
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+
+from tests.docs.pages import blocks, page, written_pages
+from tests.docs.terminal import ROOT, Terminal, is_like, make_programs, steps, surroundings
+
+#: Pages that say nothing of where the database is: they are run on both kinds.
+ON_BOTH_STORES = ["rerunning.md"]
+
+#: Blocks of text that are shown and not run. What is added here should have a reason that is seen on the page.
+NOT_RUN: dict[str, int] = {}
+
+RUN = {"console", "python", "yaml"}
+
+_FILE_NAME = re.compile(r"# (?P<name>[\w./-]+\.(?:yaml|py))\n")
+
+
+class Reader:
+    """Does what a reader of one page does: saves the files, types the commands, runs the Python."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+
+    def read(self, path: Path) -> int:
+        """Run all examples of a page and return how many there were."""
+        parsers = [
+            CodeBlockParser("console", self.type_in),
+            CodeBlockParser("yaml", self.save),
+            _Python(self.save),
+        ]
+        document = Document.parse(str(path), *parsers)
+        return sum(1 for example in document.examples() if example.evaluate() is None)
+
+    def type_in(self, example: Example) -> None:
+        block = steps(example.parsed)
+        for number, (command, said) in enumerate(block):
+            status, shown = self.terminal.type_in(command)
+            place = f"{Path(example.path).name}, block at line {example.line}:\n$ {command}\n"
+            assert is_like(said, shown), f"{place}--- the page says:\n{said}\n--- it shows:\n{shown}\n--- (exit status {status})"
+            asked = number + 1 < len(block) and block[number + 1][0] == "echo $?"
+            assert status == 0 or asked, f"{place}ended with {status}, and the page does not say so:\n{shown}"
+
+    def save(self, example: Example) -> None:
+        named = _FILE_NAME.match(example.parsed)
+        assert named, f"{example.path}, line {example.line}: the first line does not name a file, as in '# hello.yaml'"
+        file = self.terminal.folder / named["name"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(example.parsed)
+
+
+class _Python:
+    """Python that begins with a file's name is saved; other Python is run, as a session if it begins with `>>>`."""
+
+    def __init__(self, save: Callable[[Example], None]) -> None:
+        self._run = PythonCodeBlockParser(doctest_optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+        self._save = save
+
+    def __call__(self, document: Document) -> Iterator[object]:
+        for region in self._run(document):
+            if isinstance(region.parsed, str) and _FILE_NAME.match(region.parsed):
+                region.evaluator = self._save
+            yield region
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_programs(tmp_path_factory.mktemp("programs") / "bin")
+
+
+@pytest.fixture
+def read(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """Run the examples of a page in an empty folder, by default without any database being named."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    environment = surroundings(programs, tmp_path / "home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+
+        def read_page(name: str, uri: str | None = None) -> int:
+            named = {"LPAD_URI": uri} if uri else {}
+            for key in ("LPAD_LAUNCHPAD_FILE", "FW_CONFIG_FILE", "LAUNCHPAD_LOC"):
+                patch.delenv(key, raising=False)
+            for key, value in ({"HOME": environment["HOME"]} | named).items():
+                patch.setenv(key, value)  # for Python, which is run right here
+            with Terminal(folder, environment | named) as terminal:
+                if uri and not uri.startswith("sqlite"):
+                    assert terminal.type_in("lpad reset --yes")[0] == 0
+                return Reader(terminal).read(page(name))
+
+        yield read_page
+
+
+def examples_in(name: str) -> int:
+    """Return how many examples a page has: a block is one, but for Python sessions, of which each input is."""
+    texts = [block.text for block in blocks(name) if block.language in RUN]
+    return sum(len(re.findall(r"^>>> ", text, re.MULTILINE)) if text.startswith(">>> ") else 1 for text in texts)
+
+
+@pytest.mark.parametrize("name", [name for name in written_pages() if name not in ON_BOTH_STORES])
+def test_the_examples_of_a_page_run_and_show_what_it_says(name: str, read: Callable[..., int], tmp_path: Path) -> None:
+    assert read(name, f"sqlite://{tmp_path}/work/launchpad.db") == examples_in(name)
+
+
+@pytest.mark.parametrize("name", ON_BOTH_STORES)
+def test_a_page_about_any_database_is_true_of_both(name: str, read: Callable[..., int], store_uri: str) -> None:
+    assert read(name, store_uri) == examples_in(name)
+
+
+@pytest.mark.parametrize("name", written_pages())
+def test_what_is_shown_and_not_run_is_marked_as_text_and_counted(name: str) -> None:
+    others = [block for block in blocks(name) if block.language not in RUN]
+    assert {block.language for block in others} <= {"text"}
+    assert len(others) == NOT_RUN.get(name, 0), f"{name} has {len(others)} blocks that are not run"
+    assert not [block for block in others if block.text.startswith("$ ")], "a command is run, or is no command"
+
+
+def test_the_commands_of_the_pages_are_those_of_this_tree(programs: Path, tmp_path: Path) -> None:
+    with Terminal(tmp_path, surroundings(programs, tmp_path / "home")) as terminal:
+        for name in ("lpad", "rlaunch"):
+            assert terminal.type_in(f"command -v {name}") == (0, str(programs / name))
+        status, shown = terminal.type_in("python -c 'import lpad, launchpad; print(launchpad.__file__, lpad.__file__)'")
+    assert (status, shown) == (0, f"{ROOT}/launchpad/__init__.py {ROOT}/cli/lpad/__init__.py")
