@@ -74,7 +74,7 @@ class Parser(argparse.ArgumentParser):
 def build_parser() -> Parser:
     """Return the parser of `lpad` with all its commands. Without a command, the parsed `run` is None."""
     parser = Parser(prog="lpad", description=DESCRIPTION, epilog=EPILOG)
-    parser.add_argument("-v", "--version", action="version", version=f"lpad {VERSION}")
+    parser.add_argument("-v", "--version", action="version", version=f"lpad {VERSION}", help="show the version and exit")
     options.add_common(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", prog="lpad")
     parser.set_defaults(run=None)
