@@ -74,7 +74,6 @@ class _Dumper(_EMITTER):  # type: ignore[misc]
 
 _Dumper.add_implicit_resolver(STANDARD_TAG + "int", re.compile(rf"(?:{_INT.pattern})$"), list("-+0123456789"))
 _Dumper.add_implicit_resolver(STANDARD_TAG + "float", re.compile(rf"(?:{_FLOAT.pattern})$"), list("-+.0123456789"))
-_Dumper.add_implicit_resolver(STANDARD_TAG + "timestamp", re.compile(rf"(?:{_TIMESTAMP.pattern})$"), list("0123456789"))
 
 
 @dataclass

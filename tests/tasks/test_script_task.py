@@ -13,7 +13,7 @@ import pytest
 
 from launchpad.errors import BadTask
 from launchpad.tasks import ScriptFailed, ScriptTask
-from launchpad.tasks.streams import TAIL_BYTES
+from launchpad.tasks.streams import TAIL_BYTES, Capture
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +85,26 @@ def test_a_failure_keeps_no_more_than_the_end_of_the_output(capfd):
     assert len(details["stderr"]) == TAIL_BYTES
     assert details["stderr"].endswith("xend\n")
     assert len(capfd.readouterr().err) == 5 * TAIL_BYTES + 4
+
+
+def test_an_output_without_end_takes_no_memory_without_end():
+    passed_on = []
+    with Capture(lambda chunk: passed_on.append(len(chunk))) as capture:
+        for _ in range(4):
+            os.write(capture.write_end, b"x" * TAIL_BYTES)
+    assert (sum(passed_on), len(capture.text)) == (4 * TAIL_BYTES, TAIL_BYTES)
+
+
+def test_a_script_goes_on_when_nobody_takes_its_output(folder):
+    """A full disk, or our own output closed: the script must not hang on that."""
+
+    def refuse(chunk):
+        raise OSError("No space left on device")
+
+    with Capture(refuse) as capture:
+        os.write(capture.write_end, b"a")
+        os.write(capture.write_end, b"b")
+    assert capture.text == "ab"
 
 
 def test_what_a_signal_ended_is_said_by_its_name():

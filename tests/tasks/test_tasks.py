@@ -273,14 +273,15 @@ def test_an_unknown_host_gets_nothing(sftp_server, folder):
         FileTransferTask(mode="rtransfer", files=["a"], dest="/new", server=address, user="me", key_filename=key).run_task({})
 
 
-def test_a_broken_archive_is_left_as_it_is(folder):
+def test_a_broken_archive_is_left_as_it_is_and_what_it_would_replace_too(folder):
+    (folder / "a").write_text("old")
     with gzip.open(folder / "a.gz", "wb") as stream:
         stream.write(os.urandom(100_000))
     whole = (folder / "a.gz").read_bytes()
     (folder / "a.gz").write_bytes(whole[:5000])
     with pytest.raises(ValueError, match="DecompressDirTask failed in "):
         DecompressDirTask().run_task({})
-    assert {name: (folder / name).stat().st_size for name in os.listdir(folder)} == {"a.gz": 5000}
+    assert {name: (folder / name).stat().st_size for name in os.listdir(folder)} == {"a.gz": 5000, "a": 3}
     DecompressDirTask(ignore_errors=True).run_task({})
 
 
