@@ -337,14 +337,14 @@ class Working:
         if not leases.update_held(self.store, launch_id, None, {"launch_dir": launch_dir}):
             raise UnknownLaunch(f"Launch {launch_id} is not running.", launch_id=launch_id)
 
-    def run_exists(self, fworker: FWorker | None = None) -> bool:
-        """Tell whether anything is READY for this worker."""
+    def run_exists(self, fworker: FWorker | None = None, *, without: Iterable[int] = ()) -> bool:
+        """Tell whether anything is READY for this worker, other than the ids in `without`."""
         query = claiming.worker_query(fworker.name, fworker.category, fworker.query) if fworker else {}
-        return claiming.anything_ready(self.store, query)
+        return claiming.anything_ready(self.store, query, passed_over=without)
 
-    def future_run_exists(self, fworker: FWorker | None = None) -> bool:
+    def future_run_exists(self, fworker: FWorker | None = None, *, without: Iterable[int] = ()) -> bool:
         """Tell whether anything is READY for this worker, or may become so when what runs now is done."""
-        return self.run_exists(fworker) or claiming.something_will_follow(self.store)
+        return self.run_exists(fworker, without=without) or claiming.something_will_follow(self.store)
 
     # what others left behind
 

@@ -192,7 +192,11 @@ class Worker:
     def _more_to_come(self) -> bool:
         """Tell whether waiting is of use. Somebody's lost run must not make it wait for ever, so those are looked for first."""
         self._recover(at_once=True)
-        return bool(self._patiently(lambda: self._launchpad.future_run_exists(self._fworker), "Looking for work"))
+
+        def more() -> bool:
+            return self._launchpad.future_run_exists(self._fworker, without=self._forbidden)
+
+        return self._patiently(more, "Looking for work")
 
     def _recover(self, *, at_once: bool = False) -> None:
         if not at_once and time.monotonic() - self._recovered_at < RECOVERY_SECONDS:

@@ -100,8 +100,11 @@ def forget_launch(store: Store, launch_id: int) -> None:
     store.write(LAUNCHES, [DeleteMany({"launch_id": launch_id})])
 
 
-def anything_ready(store: Store, query: Mapping[str, Any]) -> bool:
-    return store.backend.find_one(FIREWORKS, {"state": READY, **query}, fields={"fw_id": 1}) is not None
+def anything_ready(store: Store, query: Mapping[str, Any], *, passed_over: Iterable[int] = ()) -> bool:
+    conditions: dict[str, Any] = {"state": READY, **query}
+    if excluded := list(passed_over):
+        conditions["fw_id"] = {"$nin": excluded}
+    return store.backend.find_one(FIREWORKS, conditions, fields={"fw_id": 1}) is not None
 
 
 def something_will_follow(store: Store) -> bool:
