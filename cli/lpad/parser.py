@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
         if not isinstance(action, argparse._SubParsersAction) or value in action.choices:
             super()._check_value(action, value)
             return
-        near = difflib.get_close_matches(str(value), action.choices, n=1)
+        near = difflib.get_close_matches(str(value), action.choices, n=1, cutoff=0.8)
         hint = f"Did you mean {near[0]}?" if near else f"See `{self.prog} --help`."
         raise UsageError(f"There is no command {str(value)!r}.", hint=hint)
 
