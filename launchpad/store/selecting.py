@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bson import ObjectId
 
-from launchpad.core.changes import FIREWORKS, LAUNCHES
+from launchpad.core.changes import FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.core.querytext import check_query
 from launchpad.core.queryvalues import ObjectIdText
 from launchpad.core.selection import Selection, name_pattern
@@ -138,6 +139,23 @@ def select_fw_ids(
     yield from _at_most(batches, limit)
 
 
+def select_workflow_ids(
+    backend: Backend, selection: Selection, *, batch: int = BATCH, among: Sequence[Any] | None = None
+) -> Iterator[list[Any]]:
+    """Yield the `_id`s of the workflows selected, each once, some hundred at a time. among: only of these. Raises BadQuery."""
+    limits: list[Query] = [{}] if among is None else [{"_id": _one_of(part)} for part in chunks(among, batch)]
+    seen: set[Any] = set()
+    for ids in chunks(selection.fw_ids, batch) if selection.fw_ids else [()]:
+        query = workflow_query(replace(selection, fw_ids=tuple(ids)))
+        for limit in limits:
+            for page in _pages(backend, WORKFLOWS, all_of([limit, query]), "_id", ("_id",), batch):
+                found = [document["_id"] for document in page if document["_id"] not in seen]
+                if len(selection.fw_ids) > batch:  # a workflow may come again with further ids
+                    seen.update(found)
+                if found:
+                    yield found
+
+
 def count_fireworks(backend: Backend, selection: Selection, *, limit: int = 0) -> int:
     """Return how many fireworks are selected, counting at most `limit` if given."""
     if _speaks_of_launches(selection) or len(selection.fw_ids) > BATCH:
@@ -154,9 +172,9 @@ def missing_ids(backend: Backend, fw_ids: Sequence[int]) -> list[int]:
     return missing
 
 
-def chunks(items: Iterable[int], size: int) -> Iterator[list[int]]:
+def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     """Yield lists of `size` items, the last one shorter."""
-    chunk: list[int] = []
+    chunk: list[Any] = []
     for item in items:
         chunk.append(item)
         if len(chunk) == size:

@@ -51,12 +51,12 @@ Result = TypeVar("Result")
 
 
 def load(store: Store, *, fw_ids: Iterable[int] = (), workflow_ids: Iterable[Any] = ()) -> list[Snapshot]:
-    """Return snapshots of the workflows that hold these fireworks, or have these ids, with nothing but their own document."""
+    """Return snapshots of the workflows that hold these fireworks or have these ids, with nothing but their own document."""
     fields = {"metadata": 0}
-    ids = list(workflow_ids)
-    documents = list(store.by_ids(WORKFLOWS, "_id", ids, fields=fields)) if ids else store.workflows_of(fw_ids, fields=fields)
+    documents = list(store.by_ids(WORKFLOWS, "_id", workflow_ids, fields=fields))
+    documents += store.workflows_of(fw_ids, fields=fields)
     now = store.now()
-    return [Snapshot(document, now) for document in documents]
+    return [Snapshot(document, now) for document in {document["_id"]: document for document in documents}.values()]
 
 
 def plan_all(store: Store, snapshots: Sequence[Snapshot], planner: Planner) -> list[tuple[Snapshot, Plan]]:

@@ -1,0 +1,244 @@
+"""What every changing command shares: choose, plan and apply in batches, and look at the choice again before it is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from launchpad.core.changes import Outcome, Plan
+from launchpad.core.report import Report
+from launchpad.core.selection import Selection
+from launchpad.core.snapshot import Snapshot
+from launchpad.errors import ConflictingOptions, UnknownFirework
+from launchpad.store.changing import Changed, change_workflows
+from launchpad.store.selecting import missing_ids, select_fw_ids, select_workflow_ids
+
+if TYPE_CHECKING:
+    from launchpad.settings import Settings
+    from launchpad.store.store import Store
+
+#: How many fireworks, or how many workflows, one round of commands serves.
+FIREWORKS_AT_ONCE = 1000
+WORKFLOWS_AT_ONCE = 200
+
+#: The fireworks that an operation is about, each with its role in the report: "target" or "duplicate".
+Targets = Mapping[int, str]
+
+
+class Operation:
+    """One changing command: what it does to a workflow, and what it needs besides."""
+
+    #: Its name, for reports and the history; and a word for locks.
+    command: str
+    word: str
+    #: Whether the selection chooses workflows; then all their fireworks are targets.
+    whole_workflows: bool = False
+
+    def prepare(self, ids: Sequence[Any]) -> None:
+        """Read what planning needs of a batch; `ids`: fireworks, or `_id`s of workflows."""
+
+    def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
+        """Return the plan for one workflow. Raises Incomplete."""
+        raise NotImplementedError
+
+    def companions(self, fw_ids: Sequence[int]) -> Targets:
+        """Return the fireworks, of any workflow, that have to go along with these."""
+        return {}
+
+    def planned(self, plans: Sequence[tuple[Snapshot, Plan]]) -> None:
+        """Look at plans that are about to be applied, or would be."""
+
+    def applied(self, changed: Changed) -> list[Outcome]:
+        """Do what follows from a batch that was applied, or would be, and return what the report says of it."""
+        return changed.outcomes
+
+
+class Simple(Operation):
+    """An operation that is nothing but its planner."""
+
+    def __init__(
+        self, command: str, word: str, planner: Callable[[Snapshot, Targets], Plan], *, whole_workflows: bool = False
+    ) -> None:
+        self.command, self.word, self.whole_workflows = command, word, whole_workflows
+        self._planner = planner
+
+    def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
+        return self._planner(snapshot, targets)
+
+
+class Batching:
+    """Carries operations out. A part of `LaunchPad`."""
+
+    store: Store
+    settings: Settings
+
+    if TYPE_CHECKING:  # of `Working` and `Recording`, beside which this class always stands
+
+        def follow_up(self, launch_ids: Iterable[int], *, patience: float = 5.0) -> bool: ...
+        def open_record(self, command: str, selection: str, reason: str, **more: Any) -> str: ...
+        def close_record(self, report: Report) -> None: ...
+
+    def carry_out(
+        self,
+        operation: Operation,
+        selection: Selection,
+        *,
+        dry_run: bool = False,
+        reason: str = "",
+        progress: Callable[[int], Any] | None = None,
+        **record: Any,
+    ) -> Report:
+        """Do an operation to all that is selected and report on each.
+
+        progress: called with the number of fireworks (or workflows) done since. record: further fields for the history.
+        Raises EmptySelection, UnknownFirework, ConflictingOptions: then nothing was changed.
+        """
+        selection.require()
+        self._check_ids(selection.fw_ids, in_workflows=operation.whole_workflows)
+        report = Report(operation.command, dry_run=dry_run)
+        for ids in self._chosen(operation, selection):
+            if not dry_run and not report.rerun_id:
+                report.rerun_id = self.open_record(operation.command, selection.describe(), reason, **record)
+            report.outcomes += _Batch(self, operation, selection, report, ids).carry_out()
+            if progress:
+                progress(len(ids))
+        self.close_record(report)
+        return report
+
+    def _chosen(self, operation: Operation, selection: Selection) -> Iterable[list[Any]]:
+        if not operation.whole_workflows:
+            return select_fw_ids(self.store.backend, selection, batch=FIREWORKS_AT_ONCE)
+        if selection.launches_mode or selection.qid:
+            raise ConflictingOptions(
+                "Workflows are not chosen by launches or reservations.", hint="Choose with -i, -n, -s or -q."
+            )
+        return select_workflow_ids(self.store.backend, selection, batch=WORKFLOWS_AT_ONCE)
+
+    def _check_ids(self, fw_ids: Sequence[int], *, in_workflows: bool = False) -> None:
+        missing = missing_ids(self.store.backend, fw_ids)
+        if missing:
+            raise UnknownFirework(fw_ids=missing, hint="Nothing was changed.")
+        if in_workflows:
+            held = {fw_id for workflow in self.store.workflows_of(fw_ids, fields={"nodes": 1}) for fw_id in workflow["nodes"]}
+            if alone := [fw_id for fw_id in fw_ids if fw_id not in held]:
+                raise UnknownFirework(f"Firework {alone[0]} belongs to no workflow.", fw_ids=alone, hint="Nothing was changed.")
+
+
+class _Batch:
+    """Some hundreds of fireworks or workflows on their way through one operation."""
+
+    def __init__(
+        self, launchpad: Batching, operation: Operation, selection: Selection, report: Report, ids: Sequence[Any]
+    ) -> None:
+        self.launchpad, self.store = launchpad, launchpad.store
+        self.operation, self.selection, self.report = operation, selection, report
+        whole = operation.whole_workflows
+        self.workflows = set(ids) if whole else set()
+        self.roles: dict[int, str] = {} if whole else dict.fromkeys(ids, "target")
+        operation.prepare(ids)
+        self.roles |= operation.companions(self._nodes() if whole else ids)
+        self.gone: list[Outcome] = []
+
+    def carry_out(self) -> list[Outcome]:
+        changed = change_workflows(
+            self.store,
+            lambda snapshot: self.operation.plan(snapshot, self._targets(snapshot)),
+            fw_ids=self.roles,
+            workflow_ids=self.workflows,
+            operation=self.operation.word,
+            rerun_id=self.report.rerun_id,
+            dry_run=self.report.dry_run,
+            before_apply=self._look_again,
+        )
+        outcomes = self.operation.applied(changed) + self.gone
+        return outcomes + self._unsaid(changed, {outcome.fw_id for outcome in outcomes})
+
+    def _nodes(self) -> list[int]:
+        workflows = self.store.by_ids("workflows", "_id", self.workflows, fields={"nodes": 1})
+        return [fw_id for workflow in workflows for fw_id in workflow["nodes"]]
+
+    def _targets(self, snapshot: Snapshot) -> dict[int, str]:
+        nodes = snapshot.graph.children
+        if snapshot.workflow_id in self.workflows:
+            return dict.fromkeys(nodes, "target")
+        return {fw_id: self.roles[fw_id] for fw_id in nodes if fw_id in self.roles}
+
+    # what has changed since it was chosen
+
+    def _look_again(self, plans: Sequence[tuple[Snapshot, Plan]]) -> bool:
+        if not self.report.dry_run and (self._followed_up(plans) or self._dropped_out(plans)):
+            return True
+        self.operation.planned(plans)
+        return False
+
+    def _followed_up(self, plans: Sequence[tuple[Snapshot, Plan]]) -> bool:
+        """Let workflows follow launches that ended just now, so that nothing is planned on a run that is over."""
+        ended = {n for snapshot, _ in plans for n, launch in snapshot.launches.items() if launch.get("pending")}
+        return bool(ended) and self.launchpad.follow_up(ended)
+
+    def _dropped_out(self, plans: Sequence[tuple[Snapshot, Plan]]) -> bool:
+        """Take out what the selection no longer holds: it was made a moment ago, and others are at work."""
+        if not (self.selection.states or self.selection.query or self.selection.qid or self.selection.names):
+            return False
+        if self.operation.whole_workflows:
+            return self._workflows_dropped_out(plans)
+        asked = tuple(fw_id for snapshot, _ in plans for fw_id in snapshot.graph.children if self.roles.get(fw_id) == "target")
+        if not asked:
+            return False
+        narrowed = replace(self.selection, fw_ids=asked, everything=False)
+        still = _flat(select_fw_ids(self.store.backend, narrowed, batch=FIREWORKS_AT_ONCE))
+        states = {fw_id: snapshot.firework_state(fw_id) for snapshot, _ in plans for fw_id in snapshot.graph.children}
+        gone = [fw_id for fw_id in asked if fw_id not in still]
+        for fw_id in gone:
+            del self.roles[fw_id]
+            text = f"is {states[fw_id]} now, and no longer selected"
+            self.gone.append(Outcome(fw_id, "skipped", text, before=states[fw_id], after=states[fw_id]))
+        return bool(gone)
+
+    def _workflows_dropped_out(self, plans: Sequence[tuple[Snapshot, Plan]]) -> bool:
+        asked = {snapshot.workflow_id: snapshot for snapshot, _ in plans if snapshot.workflow_id in self.workflows}
+        narrowed = replace(self.selection, fw_ids=(), everything=False)
+        still = _flat(select_workflow_ids(self.store.backend, narrowed, among=list(asked), batch=WORKFLOWS_AT_ONCE))
+        gone = [snapshot for workflow_id, snapshot in asked.items() if workflow_id not in still]
+        for snapshot in gone:
+            self.workflows.discard(snapshot.workflow_id)
+            state = str(snapshot.workflow.get("state"))
+            self.gone.append(workflow_outcome(snapshot, "skipped", f"is {state} now, and no longer selected"))
+        return bool(gone)
+
+    # what no plan spoke of
+
+    def _unsaid(self, changed: Changed, said: set[int]) -> list[Outcome]:
+        locked = {fw_id: snapshot for snapshot in changed.unavailable for fw_id in snapshot.graph.children}
+        rest = [
+            Outcome(fw_id, "refused", _locked_text(locked[fw_id]) if fw_id in locked else "belongs to no workflow", role)
+            for fw_id, role in self.roles.items()
+            if fw_id not in said
+        ]
+        return rest + [
+            workflow_outcome(snapshot, "refused", _locked_text(snapshot))
+            for snapshot in changed.unavailable
+            if snapshot.workflow_id in self.workflows
+        ]
+
+
+def workflow_outcome(snapshot: Snapshot, kind: str, text: str) -> Outcome:
+    """Return a line about a workflow as a whole, filed under its first firework and its own name."""
+    workflow = snapshot.workflow
+    state = str(workflow.get("state", ""))
+    return Outcome(
+        min(snapshot.graph.children, default=0), kind, text, name=str(workflow.get("name", "")), before=state, after=state
+    )
+
+
+def _flat(batches: Iterable[Iterable[Any]]) -> set[Any]:
+    return {item for batch in batches for item in batch}
+
+
+def _locked_text(snapshot: Snapshot) -> str:
+    lock = snapshot.workflow.get("locked")
+    if lock is True:
+        first = min(snapshot.graph.children)
+        return f"is in a workflow that FireWorks has locked; if nothing runs there: lpad admin unlock -i {first}"
+    return f"is in a workflow that {lock['owner']} keeps locked" if lock else "is in a workflow that others keep changing"
