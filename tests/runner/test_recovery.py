@@ -68,6 +68,7 @@ def test_the_old_attempts_folder_is_not_changed_by_the_new(launchpad, run_all, f
     resume(launchpad, "cp")
     cure.touch()
     run_all()
+    assert state_of(launchpad, 1) == "COMPLETED"
     assert {path: path.read_bytes() for path in failed.rglob("*") if path.is_file()} == before
     assert notes_of(failed) == "first\n"
 
@@ -158,7 +159,7 @@ def test_a_folder_is_not_copied_into_itself(launchpad, run_all, folder, cure, mo
     run_all()
     new = Path(launch_of(launchpad, 1)["launch_dir"])
     assert notes_of(new) == "first\nsecond\n"
-    assert [path for path in new.rglob("launcher_*")] == []
+    assert not list(new.rglob("launcher_*"))
 
 
 def test_what_cannot_be_copied_is_a_failure_that_keeps_the_checkpoint(launchpad, run_all, failed, cure):
