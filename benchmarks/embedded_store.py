@@ -1,6 +1,6 @@
 """Measure the embedded store on 10 000 fireworks of about 1.7 KB, and print a line for each figure.
 
-    python benchmarks/embedded_store.py [--documents N] [--mongodb ADDRESS]
+python benchmarks/embedded_store.py [--documents N] [--mongodb ADDRESS]
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ def firework(fw_id: int, chance: random.Random) -> dict[str, Any]:
     """Return a firework of about 1.7 KB."""
     moment = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(seconds=chance.randrange(10**7))
     tasks = [{"_fw_name": "ScriptTask", "script": [f"echo step {n} of {fw_id}"], "use_shell": True} for n in range(4)]
-    spec: dict[str, Any] = {"_tasks": tasks, "structure": [[chance.random() for _ in range(3)] for _ in range(20)], "comment": "x" * 300}
+    spec: dict[str, Any] = {
+        "_tasks": tasks,
+        "structure": [[chance.random() for _ in range(3)] for _ in range(20)],
+        "comment": "x" * 300,
+    }
     if fw_id % 2:
         spec["_priority"] = chance.randrange(10)
     return {
@@ -72,12 +76,17 @@ def measure_all(backend: Backend, documents: int) -> None:
     print(f"{documents} fireworks, {sum(len(bson.encode(doc)) for doc in fireworks) / documents / 1000:.2f} KB on average")
     backend.write("fireworks", [DeleteMany({})])
     backend.create_indexes("fireworks", INDEXES["fireworks"])
-    measure("insert all, with FireWorks' eleven indexes", lambda: backend.write("fireworks", [Insert(doc) for doc in fireworks]), 1)
+    measure(
+        "insert all, with FireWorks' eleven indexes", lambda: backend.write("fireworks", [Insert(doc) for doc in fireworks]), 1
+    )
     middle = documents // 2
     measure("find one by id", lambda: backend.find_one("fireworks", {"fw_id": middle}))
     measure("find 200 by ids", lambda: list(backend.find("fireworks", {"fw_id": {"$in": list(range(1, 201))}})))
     measure("count a state", lambda: backend.count("fireworks", {"state": "FIZZLED"}))
-    measure("find a state (a fifth of all), ids only", lambda: list(backend.find("fireworks", {"state": "FIZZLED"}, fields={"fw_id": 1})))
+    measure(
+        "find a state (a fifth of all), ids only",
+        lambda: list(backend.find("fireworks", {"state": "FIZZLED"}, fields={"fw_id": 1})),
+    )
     measure("find all, whole", lambda: list(backend.find("fireworks", {})))
     pattern = {"spec._tasks.script": {"$regex": "step 3 of 77"}}
     measure("scan all for a regular expression", lambda: list(backend.find("fireworks", pattern, fields={"fw_id": 1})))
@@ -92,7 +101,9 @@ def measure_all(backend: Backend, documents: int) -> None:
     marks = itertools.count()
     measure("2 000 guarded updates in one write", lambda: guarded_updates(backend, updates, next(marks)))
     measure("2 000 updates of an indexed field in one write", lambda: change_states(backend, updates, f"STATE {next(marks)}"), 3)
-    measure("update all in one operation", lambda: backend.write("fireworks", [UpdateMany({}, {"$set": {"mark": next(marks)}})]), 3)
+    measure(
+        "update all in one operation", lambda: backend.write("fireworks", [UpdateMany({}, {"$set": {"mark": next(marks)}})]), 3
+    )
     measure("one small update, durable", lambda: backend.write("fireworks", [Update({"fw_id": 1}, {"$inc": {"n": 1}})]))
 
 
@@ -113,7 +124,9 @@ def measure_opening(path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=10_000)
-    parser.add_argument("--mongodb", metavar="ADDRESS", help="measure a MongoDB server instead; its database `benchmark` is dropped")
+    parser.add_argument(
+        "--mongodb", metavar="ADDRESS", help="measure a MongoDB server instead; its database `benchmark` is dropped"
+    )
     options = parser.parse_args()
     if options.mongodb:
         from launchpad.store.mongo import MongoBackend
