@@ -1,8 +1,8 @@
 """Databases for tests: a fresh one for each, on both kinds of store.
 
-`backend` and `store_uri` run a test on the embedded store and on a real MongoDB; `mongo_uri` gives a fresh database on the server.
-A server that is missing means skip at home, and fail where `CI` or `LPAD_REQUIRE_MONGOD` is set. With pytest-xdist each worker
-process has a server of its own.
+`backend` and `store_uri` run a test on the embedded store and on a real MongoDB; `mongo_uri` gives a fresh database on the
+server. A server that is missing means skip at home, and fail where `CI` or `LPAD_REQUIRE_MONGOD` is set. With pytest-xdist each
+worker process has a server of its own.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -125,3 +126,64 @@ class Mongod:
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
+
+
+class Proxy:
+    """A TCP way to a server that can lose answers: the server does the work, and the client never hears of it."""
+
+    def __init__(self, port: int) -> None:
+        self._server_port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._to_lose: list[bytes] = []
+        #: How many answers were lost so far.
+        self.lost = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def lose_answers(self, *words: str) -> None:
+        """For each of these, lose the answer to the next message that holds it, and cut that connection."""
+        self._to_lose += [word.encode() for word in words]
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._server_port))
+                losing = threading.Event()
+                threading.Thread(target=self._requests, args=(client, server, losing), daemon=True).start()
+                threading.Thread(target=self._answers, args=(client, server, losing), daemon=True).start()
+
+    def _requests(self, client: socket.socket, server: socket.socket, losing: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := client.recv(1 << 20):
+                for word in list(self._to_lose):
+                    if word in data:
+                        self._to_lose.remove(word)
+                        losing.set()
+                server.sendall(data)
+        _hang_up(client, server)
+
+    def _answers(self, client: socket.socket, server: socket.socket, losing: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(1 << 20):
+                if losing.is_set():
+                    self.lost += 1
+                    break
+                client.sendall(data)
+        _hang_up(client, server)
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def __enter__(self) -> Proxy:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _hang_up(*sockets: socket.socket) -> None:
+    for one in sockets:
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+        one.close()

@@ -18,7 +18,8 @@ VALUES: list[Any] = [
     "", "x", "READY", "ready", "a\nREADY", "é", "😀", "1",
     [], [1], [1, 2], [2, 1], [None], [True], [[1, 2]], [[1], 2], ["x", "y"], [{}], [{"b": 1}], [{"b": 1}, {"b": 5}],
     [{"b": 1, "c": 2}, {"b": 2, "c": 1}], [{"b": [1, 2]}], [{"b": None}], [1, {"b": 1}], [[{"b": 1}]], [0, 10],
-    {}, {"b": 1}, {"b": None}, {"b": 1, "c": 2}, {"c": 2, "b": 1}, {"b": [1, 2]}, {"b": [{"c": 1}, {"c": 2}]}, {"0": 1}, {"0": {"b": 1}},
+    {}, {"b": 1}, {"b": None}, {"b": 1, "c": 2}, {"c": 2, "b": 1}, {"b": [1, 2]},
+    {"b": [{"c": 1}, {"c": 2}]}, {"0": 1}, {"0": {"b": 1}},
     {"b": {"c": 1}}, {"b": True}, {"b": [[1]]},
     NOON, LATER, NOON + dt.timedelta(microseconds=456), OID, b"x", Binary(b"x", 5), Regex("x", "i"),
 ]  # fmt: skip
@@ -40,7 +41,33 @@ DOCUMENTS: list[dict[str, Any]] = [{"a": value} for value in VALUES] + [
     {"action": {"stored_data": {"_exception": {"_stacktrace": "Traceback\n  My custom error message\nend"}}}},
 ]
 
-_OPERANDS: list[Any] = [None, True, False, 0, 1, 1.5, 5, "x", "READY", [1, 2], [], {}, {"b": 1}, {"b": 1, "c": 2}, NOON, OID, float("nan"), b"x"]
+_OPERANDS: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    1.5,
+    5,
+    "x",
+    "READY",
+    [1, 2],
+    [],
+    {},
+    {"b": 1},
+    {"b": 1, "c": 2},
+    NOON,
+    OID,
+    float("nan"),
+    b"x",
+]
+
+_STARTS_WITH_R = re.compile("^R")
+_FLAGS = (True, False, 1, 0, None)
+_KINDS: list[Any] = [
+    "string", "int", "long", "double", "number", "null", "array", "object", "bool", "date", "objectId", "regex", "binData",
+    "decimal", 1, 2, 16, ["int", "string"],
+]  # fmt: skip
 
 QUERIES: list[dict[str, Any]] = [
     {},
@@ -51,14 +78,15 @@ QUERIES: list[dict[str, Any]] = [
     *({"a.b": {"$ne": value}} for value in (None, 1, True, [1, 2])),
     *({"a": {operator: value}} for operator in ("$gt", "$gte", "$lt", "$lte") for value in _OPERANDS),
     *({"a.b": {operator: value}} for operator in ("$gt", "$lte") for value in (None, 1, "x", [1, 2])),
-    *({"a": {"$in": values}} for values in ([], [1], [None], [True, "x"], [1, None], [[1, 2]], [{}], [re.compile("^R"), 1], [NOON])),
-    *({"a": {"$nin": values}} for values in ([], [1], [None], [True, "x"], [[1, 2]], [re.compile("^R"), 1])),
+    *({"a": {"$in": values}} for values in ([], [1], [None], [True, "x"], [1, None], [[1, 2]], [{}], [_STARTS_WITH_R, 1], [NOON])),
+    *({"a": {"$nin": values}} for values in ([], [1], [None], [True, "x"], [[1, 2]], [_STARTS_WITH_R, 1])),
     *({"a.b": {operator: values}} for operator in ("$in", "$nin") for values in ([1], [None], [1, None])),
-    *({path: {"$exists": wanted}} for path in ("a", "a.b", "a.0", "a.b.c", "zz", "a.0.b") for wanted in (True, False, 1, 0, None)),
-    *({"a": {"$type": kind}} for kind in ("string", "int", "long", "double", "number", "null", "array", "object", "bool", "date", "objectId", "regex", "binData", "decimal", 1, 2, 16, ["int", "string"])),
+    *({path: {"$exists": wanted}} for path in ("a", "a.b", "a.0", "a.b.c", "zz", "a.0.b") for wanted in _FLAGS),
+    *({"a": {"$type": kind}} for kind in _KINDS),
     *({"a": {"$size": size}} for size in (0, 1, 2)),
     {"a.b": {"$size": 2}},
-    *({"a": {"$all": values}} for values in ([], [1], [1, 2], ["x", "y"], [[1, 2]], [None], [{"$elemMatch": {"b": 1}}, {"$elemMatch": {"b": 5}}])),
+    *({"a": {"$all": values}} for values in ([], [1], [1, 2], ["x", "y"], [[1, 2]], [None])),
+    {"a": {"$all": [{"$elemMatch": {"b": 1}}, {"$elemMatch": {"b": 5}}]}},
     {"a": {"$elemMatch": {"b": 1}}},
     {"a": {"$elemMatch": {"b": 1, "c": 1}}},
     {"a": {"$elemMatch": {"$gt": 0, "$lt": 2}}},
@@ -289,9 +317,9 @@ UPDATES: list[tuple[dict[str, Any] | None, dict[str, Any], dict[str, Any] | None
     )),
     *((None, {"$set": {"n": 1}}, query, True) for query in (
         {"a": {"$in": [1]}}, {"a": {"$in": [1, 2]}}, {"a": {"$all": [1]}}, {"$or": [{"a": 1}]}, {"$or": [{"a": 1}, {"b": 1}]},
-        {"$and": [{"a": 1}, {"b.c": {"$eq": 2}}]}, {"a": 1, "a.b": 2}, {"a": {"b": 1}, "c": {"$gt": 1}}, {"a": {"$not": {"$gt": 1}}},
-        {"a": {"$exists": True}}, {"a.0": 1}, {"_id": 5, "a": 1}, {"a": {"$eq": {"b": 1}}}, {"a": {"$elemMatch": {"b": 1}}}, {"a": None},
-        {"a": re.compile("x")}, {"z": 1, "a": 1, "_id": 7}, {"a": [1]}, {"$nor": [{"a": 1}]}, {"a": 1, "$and": [{"a": 2}]},
+        {"$and": [{"a": 1}, {"b.c": {"$eq": 2}}]}, {"a": 1, "a.b": 2}, {"a": {"b": 1}, "c": {"$gt": 1}},
+        {"a": {"$not": {"$gt": 1}}}, {"a": {"$exists": True}}, {"a.0": 1}, {"_id": 5, "a": 1}, {"a": {"$eq": {"b": 1}}}, {"a": {"$elemMatch": {"b": 1}}},
+        {"a": None}, {"a": re.compile("x")}, {"z": 1, "a": 1, "_id": 7}, {"a": [1]}, {"$nor": [{"a": 1}]}, {"a": 1, "$and": [{"a": 2}]},
     )),
     (None, {"$set": {"a": 2}}, {"a": 1}, True),
     (None, {"$inc": {"a": 2}}, {"a": 1}, True),

@@ -352,7 +352,16 @@ def test_a_unique_index_holds_for_inserts_updates_and_replacements(backend: Back
 def test_a_unique_index_knows_missing_null_and_lists(backend: Backend) -> None:
     backend.create_indexes("c", [Index((("k", 1),), unique=True), Index((("s", 1),), unique=True, sparse=True)])
     backend.write("c", [Insert({"_id": 1, "s": 1}), Insert({"_id": 2, "k": [1, 2]}), Insert({"_id": 3, "k": 5, "s": [7]})])
-    for document in ({"x": 1}, {"k": None}, {"k": 2}, {"k": [9, 1]}, {"k": [5]}, {"k": 8, "s": 1}, {"k": 8, "s": 7}, {"k": [1.0]}):
+    for document in (
+        {"x": 1},
+        {"k": None},
+        {"k": 2},
+        {"k": [9, 1]},
+        {"k": [5]},
+        {"k": 8, "s": 1},
+        {"k": 8, "s": 7},
+        {"k": [1.0]},
+    ):
         with pytest.raises(DuplicateKey):
             backend.write("c", [Insert({"_id": 9, **document})])
     backend.write("c", [Insert({"_id": 10, "k": True}), Insert({"_id": 11, "k": [3, 3]}), Insert({"_id": 12, "k": "1"})])
@@ -370,7 +379,9 @@ def test_a_unique_index_cannot_be_made_over_documents_that_share_a_key(backend: 
 
 
 def test_indexes_made_later_find_the_documents_of_before(backend: Backend) -> None:
-    backend.write("c", [Insert({"_id": 1, "a": [1, 2]}), Insert({"_id": 2, "a": 2}), Insert({"_id": 3}), Insert({"_id": 4, "a": None})])
+    backend.write(
+        "c", [Insert({"_id": 1, "a": [1, 2]}), Insert({"_id": 2, "a": 2}), Insert({"_id": 3}), Insert({"_id": 4, "a": None})]
+    )
     expected = [ids(backend.find("c", query, sort=[("_id", 1)])) for query in ({"a": 2}, {"a": None}, {"a": {"$exists": True}})]
     backend.create_indexes("c", [Index((("a", 1),))])
     found = [ids(backend.find("c", query, sort=[("_id", 1)])) for query in ({"a": 2}, {"a": None}, {"a": {"$exists": True}})]

@@ -138,7 +138,9 @@ NAMES = st.sampled_from(["a", "b", "c", "0", "1"])
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-2, 3), st.sampled_from([0.5, 1.0, 2**40, "", "x", "xy", "1"]), st.just(cases.NOON)
 )
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=6)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=6
+)
 DOCUMENTS = st.dictionaries(st.sampled_from(["a", "b", "c"]), VALUES, max_size=3)
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(".".join)
 
@@ -147,7 +149,9 @@ OPERATORS = st.one_of(
     st.tuples(st.sampled_from(["$in", "$nin", "$all"]), st.lists(SCALARS, max_size=3)),
     st.tuples(st.just("$exists"), st.booleans()),
     st.tuples(st.just("$size"), st.integers(0, 3)),
-    st.tuples(st.just("$type"), st.sampled_from(["string", "int", "long", "double", "number", "null", "array", "object", "bool"])),
+    st.tuples(
+        st.just("$type"), st.sampled_from(["string", "int", "long", "double", "number", "null", "array", "object", "bool"])
+    ),
     st.tuples(st.just("$regex"), st.sampled_from(["x", "^x$", "^1"])),
 )
 CONDITIONS = st.lists(OPERATORS, min_size=1, max_size=2).map(dict) | VALUES
@@ -161,11 +165,12 @@ QUERIES = SIMPLE_QUERIES | st.tuples(
     st.sampled_from(["$and", "$or", "$nor"]), st.lists(SIMPLE_QUERIES, min_size=1, max_size=3)
 ).map(lambda pair: dict([pair]))
 
+EACH = st.lists(VALUES, max_size=2).map(lambda each: {"$each": each})
 CHANGES = st.one_of(
     st.tuples(st.just("$set"), PATHS, VALUES),
     st.tuples(st.just("$unset"), PATHS, st.just("")),
     st.tuples(st.sampled_from(["$inc", "$mul"]), PATHS, st.sampled_from([1, -2, 0.5])),
-    st.tuples(st.sampled_from(["$push", "$addToSet"]), PATHS, VALUES | st.lists(VALUES, max_size=2).map(lambda each: {"$each": each})),
+    st.tuples(st.sampled_from(["$push", "$addToSet"]), PATHS, VALUES | EACH),
     st.tuples(st.just("$pull"), PATHS, SCALARS | st.lists(OPERATORS, min_size=1, max_size=2).map(dict) | SIMPLE_QUERIES),
     st.tuples(st.sampled_from(["$min", "$max"]), PATHS, SCALARS),
     st.tuples(st.just("$pop"), PATHS, st.sampled_from([1, -1])),
@@ -180,7 +185,9 @@ def as_update(changes: list[tuple[str, str, Any]]) -> dict[str, Any]:
     return update
 
 
-RANDOM = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+SORTS = st.lists(st.tuples(PATHS, st.sampled_from([1, -1])), max_size=2)
+
+RANDOM = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @RANDOM
@@ -204,7 +211,7 @@ def test_random_updates_do_the_same(both, document, many) -> None:
 
 
 @RANDOM
-@given(documents=st.lists(DOCUMENTS, min_size=2, max_size=8), sort=st.lists(st.tuples(PATHS, st.sampled_from([1, -1])), max_size=2))
+@given(documents=st.lists(DOCUMENTS, min_size=2, max_size=8), sort=SORTS)
 def test_random_sorts_give_the_same_order(both, documents, sort) -> None:
     sort = [*dict(sort).items(), ("_id", 1)]
     for backend in both:

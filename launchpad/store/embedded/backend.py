@@ -137,9 +137,7 @@ class EmbeddedBackend(Backend):
             return None if return_before else decode(encode(document))
 
         operations = [Update(query, update, upsert)]
-        found: dict[str, Any] | None = self.watched(
-            "find_one_and_update", collection, lambda: self.file.write(work), operations
-        )
+        found: dict[str, Any] | None = self.watched("find_one_and_update", collection, lambda: self.file.write(work), operations)
         return None if found is None else project(found)
 
     def put_file(self, text: str, metadata: Mapping[str, Any]) -> str:
@@ -200,5 +198,3 @@ def _check_sort(sort: Sort) -> None:
     for path, direction in sort:
         if direction not in (1, -1):
             raise BadQuery(f"Sorting by {path!r} takes 1 or -1, not {direction!r}.")
-
-

@@ -235,4 +235,3 @@ def explain(session: Session, plan: Plan) -> str | None:
 def _index_with(collection: Collection, number: int) -> str | None:
     path = next(path.path for path in collection.paths.values() if path.number == number)
     return next((name for name, index in collection.indexes.items() if index.fields[0][0] == path), None)
-

@@ -155,4 +155,3 @@ def add_index(connection: sqlite3.Connection, collection: Collection, index: Ind
         (collection.name, name, json.dumps(index.fields), int(index.unique), int(index.sparse)),
     )
     collection.indexes[name] = index
-

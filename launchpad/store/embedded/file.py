@@ -288,5 +288,3 @@ def _make_folders(folder: Path) -> None:
 def _is_busy(error: sqlite3.Error) -> bool:
     text = str(error)
     return isinstance(error, sqlite3.OperationalError) and ("locked" in text or "busy" in text)
-
-

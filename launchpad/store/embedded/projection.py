@@ -95,5 +95,3 @@ def sorted_documents(documents: list[Document], sort: Sequence[tuple[str, int]])
 
 def _key(document: Document, parts: tuple[str, ...], descending: bool) -> Any:
     return sort_key(values_to_sort_by(document, parts), descending)
-
-

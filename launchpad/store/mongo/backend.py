@@ -111,9 +111,7 @@ class MongoBackend(Backend):
         stored = as_stored(query, "query")
 
         def command(attempt: int) -> tuple[Any, Any]:
-            cursor = self._collection(collection).find(
-                stored, fields or None, sort=list(sort) or None, limit=limit, skip=skip
-            )
+            cursor = self._collection(collection).find(stored, fields or None, sort=list(sort) or None, limit=limit, skip=skip)
             if max_time is not None:
                 cursor = cursor.max_time_ms(max(1, int(max_time * 1000)))
             return cursor, next(cursor, _END)
@@ -163,15 +161,28 @@ class MongoBackend(Backend):
     def write(self, collection: str, operations: Sequence[Operation], *, ordered: bool = False) -> WriteResult:
         if not operations:
             return WriteResult()
-        for operation in operations:
-            if isinstance(operation, Insert):
-                operation.document.setdefault("_id", ObjectId())  # ours, so that a second try meets itself
+        # Ids of ours, so that a second try knows what the first one has inserted.
+        ours = [
+            operation.document for operation in operations if isinstance(operation, Insert) and "_id" not in operation.document
+        ]
+        for document in ours:
+            document["_id"] = ObjectId()
+        our_ids = {document["_id"] for document in ours}
         # Checked before anything is sent: otherwise some of them are written, and then one cannot be encoded.
         sent = [requests.request(operation) for operation in operations]
         repeatable = all(map(requests.is_repeatable, operations))
 
         def command(attempt: int) -> WriteResult:
-            return self._bulk_write(collection, operations, sent, ordered, attempt)
+            return self._bulk_write(collection, sent, ordered, is_own if attempt else None)
+
+        def is_own(number: int, failure: Mapping[str, Any]) -> bool:
+            operation = operations[number]
+            if failure["code"] != errors.DUPLICATE or not isinstance(operation, Insert):
+                return False
+            there = self._collection(collection).find_one({"_id": operation.document["_id"]})
+            if there is None or there["_id"] in our_ids:
+                return there is not None
+            return encode(there) == encode(with_id_first(operation.document))
 
         result: WriteResult = self.watched(
             "write", collection, lambda: self._run("change", command, repeatable=repeatable), operations
@@ -179,8 +190,9 @@ class MongoBackend(Backend):
         return result
 
     def _bulk_write(
-        self, name: str, operations: Sequence[Operation], sent: list[Any], ordered: bool, attempt: int
+        self, name: str, sent: list[Any], ordered: bool, is_own: Callable[[int, Mapping[str, Any]], bool] | None
     ) -> WriteResult:
+        """Send operations. `is_own` tells, on a second try, failures of inserts that the first has done: they count as done."""
         result, start = WriteResult(), 0
         while start < len(sent):
             try:
@@ -188,21 +200,14 @@ class MongoBackend(Backend):
                 break
             except BulkWriteError as error:
                 failures = error.details.get("writeErrors", [])
-                if not attempt or error.details.get("writeConcernErrors") or not failures:
+                if not is_own or error.details.get("writeConcernErrors") or not failures:
                     raise
-                if not all(self._is_own_insert(name, operations[start + failure["index"]], failure) for failure in failures):
+                if not all(is_own(start + failure["index"], failure) for failure in failures):
                     raise
-                # Only inserts that the first try had done already: they count as done, and an ordered write goes on behind.
                 requests.add_counts(result, error.details)
                 result.inserted += len(failures)
                 start = start + failures[0]["index"] + 1 if ordered else len(sent)
         return result
-
-    def _is_own_insert(self, name: str, operation: Operation, failure: Mapping[str, Any]) -> bool:
-        if failure["code"] != errors.DUPLICATE or not isinstance(operation, Insert):
-            return False
-        there = self._collection(name).find_one({"_id": operation.document["_id"]})
-        return there is not None and encode(there) == encode(with_id_first(operation.document))
 
     def find_one_and_update(
         self,

@@ -48,7 +48,8 @@ class Connection:
         host = self._arguments.get("host") or "localhost"
         self._address = host if isinstance(host, str) and "://" in host else ""
         self.user = str(self._arguments.get("username") or _user_in(self._address))
-        self.where = redact(where) if where else f"{hosts_in(self._address) or _hosts(host, self._arguments)}/{database}"
+        hosts = (hosts_in(self._address) or "(unreadable)") if self._address else _hosts(host, self._arguments)
+        self.where = redact(where) if where else f"{hosts}/{database}"
         self._client: pymongo.MongoClient[Document] | None = None
         self._database: Database[Document] | None = None
         self._pid = 0
@@ -80,6 +81,12 @@ class Connection:
         return errors.explained(error, errors.Place(self.where, self.user, self._chosen_by), doing)
 
     def _make_client(self) -> pymongo.MongoClient[Document]:
+        if self._address and not hosts_in(self._address):
+            # The driver would take a piece of such a password for the host, and show it.
+            raise ConfigurationError(
+                "The address of the database cannot be read.",
+                hint=f"In a user name or password write @ as %40, / as %2F and : as %3A.{self._origin}",
+            )
         # The driver lets arguments overrule the address; ours are defaults and must not.
         given = {name.lower() for name in (*self._arguments, *_options_in(self._address))}
         defaults = {name: value for name, value in _DEFAULTS.items() if name.lower() not in given}
@@ -88,8 +95,12 @@ class Connection:
         except (PyMongoError, ValueError, TypeError, OSError) as error:  # OSError: a certificate's file is not there
             raise ConfigurationError(
                 f"The address or the options of the database {self.where} cannot be used: {redact(str(error))}.",
-                hint=f"They come from {self._chosen_by}." if self._chosen_by else "",
+                hint=self._origin.strip(),
             ) from None
+
+    @property
+    def _origin(self) -> str:
+        return errors.Place(self.where, self.user, self._chosen_by).origin
 
     def _write_concern(self, client: pymongo.MongoClient[Document], hello: Mapping[str, Any]) -> WriteConcern:
         asked = client.write_concern.document
