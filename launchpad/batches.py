@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from launchpad.core.changes import Outcome, Plan
-from launchpad.core.report import Report
+from launchpad.core.report import Report, workflow_outcome
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.errors import ConflictingOptions, UnknownFirework
@@ -221,15 +221,6 @@ class _Batch:
             for snapshot in changed.unavailable
             if snapshot.workflow_id in self.workflows
         ]
-
-
-def workflow_outcome(snapshot: Snapshot, kind: str, text: str) -> Outcome:
-    """Return a line about a workflow as a whole, filed under its first firework and its own name."""
-    workflow = snapshot.workflow
-    state = str(workflow.get("state", ""))
-    return Outcome(
-        min(snapshot.graph.children, default=0), kind, text, name=str(workflow.get("name", "")), before=state, after=state
-    )
 
 
 def _flat(batches: Iterable[Iterable[Any]]) -> set[Any]:

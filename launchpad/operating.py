@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from launchpad.batches import Batching, Operation, Targets, workflow_outcome
+from launchpad.batches import Batching, Operation, Targets
 from launchpad.core import recovery
 from launchpad.core.changes import Plan
+from launchpad.core.report import Report, workflow_outcome
 from launchpad.core.rerun import RerunOptions, plan_rerun
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
@@ -19,9 +20,6 @@ from launchpad.store.changing import change_workflows
 from launchpad.store.duplicates import sharing_launches
 from launchpad.store.snapshots import attempts_of
 from launchpad.store.store import Store
-
-if TYPE_CHECKING:
-    from launchpad.core.report import Report
 
 logger = logging.getLogger("launchpad")
 

@@ -112,10 +112,14 @@ class Plan:
     structure: Change | None = None
     #: Further fireworks whose states are copied into the workflow; those that change are anyway.
     mirror: tuple[int, ...] = ()
+    #: All fireworks of a workflow that is deleted; empty for one that stays.
+    removed: tuple[int, ...] = ()
     #: Of the workflow as read: what must still hold when the lock is taken.
     guard: Mapping[str, Any] = field(default_factory=dict)
     outcomes: tuple[Outcome, ...] = ()
 
     @property
     def changes_anything(self) -> bool:
-        return bool(self.changes or self.inserts or self.archived or self.restored or self.structure or self.mirror)
+        return bool(
+            self.changes or self.inserts or self.archived or self.restored or self.structure or self.mirror or self.removed
+        )

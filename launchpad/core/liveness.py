@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from launchpad.core.documents import read_time
+from launchpad.core.documents import iso, read_time
 from launchpad.core.states import RUNNING
 
 #: FireWorks' workers ping every hour; after four without a ping a launch is lost (its RUN_EXPIRATION_SECS).
@@ -34,3 +34,10 @@ def is_live(launch: Mapping[str, Any], now: dt.datetime, expiration_seconds: flo
         return expires is not None and expires > now
     heard = last_heartbeat(launch)
     return heard is not None and heard + dt.timedelta(seconds=expiration_seconds) > now
+
+
+def whereabouts(launch: Mapping[str, Any]) -> str:
+    """Say where a launch runs and when it was last heard of, for reports."""
+    heard = last_heartbeat(launch)
+    where = f"on {launch.get('host') or 'an unknown host'}"
+    return where + (f" (last heard of at {iso(heard)})" if heard else "")

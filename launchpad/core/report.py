@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from launchpad.core.changes import Outcome
+from launchpad.core.snapshot import Snapshot
 
 
 @dataclass
@@ -62,3 +63,11 @@ class Report:
 
     def _of_kind(self, kind: str) -> list[Outcome]:
         return [outcome for outcome in self.outcomes if outcome.kind == kind]
+
+
+def workflow_outcome(snapshot: Snapshot, kind: str, text: str, *, after: str = "", warnings: tuple[str, ...] = ()) -> Outcome:
+    """Return a line about a workflow as a whole, filed under its first firework and its own name; `after`: its new state."""
+    workflow = snapshot.workflow
+    state, name = str(workflow.get("state", "")), str(workflow.get("name", ""))
+    first = min(snapshot.graph.children, default=0)
+    return Outcome(first, kind, text, name=name, before=state, after=after or state, warnings=warnings)

@@ -14,7 +14,7 @@ from typing import Any
 from launchpad.core import recovery, states
 from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Outcome, Plan
 from launchpad.core.documents import ABSENT, get_path, iso
-from launchpad.core.liveness import RUN_EXPIRATION_SECONDS, is_live, last_heartbeat
+from launchpad.core.liveness import RUN_EXPIRATION_SECONDS, is_live, last_heartbeat, whereabouts
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, READY, RESERVED, RUNNING, WAITING
 from launchpad.errors import NoCheckpoint, UnknownLaunch
@@ -39,6 +39,8 @@ class RerunOptions:
     #: Keep the details of the exception in the spec of what is set back (FireWorks' EXCEPT_DETAILS_ON_RERUN).
     keep_exception_details: bool = False
     run_expiration_seconds: float = RUN_EXPIRATION_SECONDS
+    #: What is done to targets, for messages.
+    doing: str = "reruns"
     #: Whether a folder can be seen from here; only for warnings, for it may lie on the worker's disk.
     folder_exists: Callable[[str], bool] = lambda folder: True
 
@@ -130,7 +132,7 @@ class _Rerun:
         if state == ARCHIVED or (state == DEFUSED and not self.options.revive_held):
             self.refused[fw_id] = f"is {state}" + ("; reignite it first" if state == DEFUSED else "")
         elif state == RUNNING and not self.options.running and (live := self._live_launch(fw_id)):
-            self.refused[fw_id] = f"is RUNNING {_whereabouts(live)}; --running reruns it all the same"
+            self.refused[fw_id] = f"is RUNNING {whereabouts(live)}; --running {self.options.doing} it all the same"
         elif self.options.task_level:
             self._judge_task_level(fw_id, state)
         elif state == WAITING and not (self.options.clear_recovery and self._recovery(fw_id) is not ABSENT):
@@ -191,8 +193,8 @@ class _Rerun:
         may_run = {RUNNING, *states.HELD}
         live = [fw_id for fw_id in reached if self._state(fw_id) in may_run and self._live_launch(fw_id)]
         for fw_id in live:
-            where = _whereabouts(self._live_launch(fw_id) or {})
-            cut = f"has firework {fw_id} below it, which runs {where}; --running reruns it all the same"
+            where = whereabouts(self._live_launch(fw_id) or {})
+            cut = f"has firework {fw_id} below it, which runs {where}; --running {self.options.doing} it all the same"
             for above in self._above(fw_id, reached):
                 if self.wishes.pop(above, None):
                     self.refused[above] = cut
@@ -335,16 +337,10 @@ class _Rerun:
         if state != RUNNING:
             return ()
         if live := self._live_launch(fw_id):
-            return (f"it was running {_whereabouts(live)}; the late result of that run will not be used",)
+            return (f"it was running {whereabouts(live)}; the late result of that run will not be used",)
         heard = [moment for launch in self._active(fw_id) if (moment := last_heartbeat(launch))]
         return (
             f"its run was lost: last heard of at {iso(max(heard))}"
             if heard
             else "its run was lost: nothing was ever heard of it",
         )
-
-
-def _whereabouts(launch: Mapping[str, Any]) -> str:
-    heard = last_heartbeat(launch)
-    where = f"on {launch.get('host') or 'an unknown host'}"
-    return where + (f" (last heard of at {iso(heard)})" if heard else "")

@@ -1,0 +1,71 @@
+"""Changes of fireworks' specs by hand, one workflow at a time: any field of those that have not run, and the priority."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from launchpad.core.changes import Plan
+from launchpad.core.documents import get_path
+from launchpad.core.draft import Draft, changed_fields
+from launchpad.core.holds import deepest_first, exists, field_change, line
+from launchpad.core.snapshot import Snapshot
+from launchpad.core.states import DEFUSED, FIZZLED, PAUSED, READY, WAITING
+from launchpad.errors import BadDocument, BadQuery
+
+#: A firework in another state runs or has run with its spec as it is.
+UPDATABLE = (READY, WAITING, FIZZLED, DEFUSED, PAUSED)
+
+PRIORITY = "spec._priority"
+
+
+def plan_spec_update(snapshot: Snapshot, targets: Iterable[int], modify: Callable[[dict[str, Any]], None]) -> Plan:
+    """Return the plan that changes specs in one workflow. Raises Incomplete for what must be read first.
+
+    modify: changes a spec in place; raises BadQuery or BadDocument where it does not fit, and that firework stays as it is.
+    """
+    draft = Draft(snapshot)
+    listed = list(targets)
+    draft.require(listed)
+    able = [fw_id for fw_id in listed if draft.state(fw_id) in UPDATABLE]
+    draft.require((), full=able)
+    outcomes = []
+    for fw_id in listed:
+        if fw_id not in able:
+            outcomes.append(line(snapshot, fw_id, "refused", f"is {draft.state(fw_id)}; its spec is not changed any more"))
+            continue
+        stored = dict(snapshot.fireworks[fw_id]["spec"])
+        spec = copy.deepcopy(stored)
+        try:
+            modify(spec)
+        except (BadQuery, BadDocument) as error:
+            outcomes.append(line(snapshot, fw_id, "refused", f"is not updated: {error}"))
+            continue
+        paths = changed_fields(stored, spec, "spec")[1]
+        if not paths:
+            outcomes.append(line(snapshot, fw_id, "skipped", "has these values already"))
+            continue
+        drafted = draft.spec(fw_id)
+        drafted.clear()
+        drafted.update(spec)
+        outcomes.append(line(snapshot, fw_id, "changed", f"updated: {', '.join(sorted(paths))}"))
+    return replace(draft.plan(), outcomes=tuple(outcomes))
+
+
+def plan_priority(snapshot: Snapshot, targets: Iterable[int], priority: int) -> Plan:
+    """Return the plan that gives fireworks of one workflow a priority, whatever their state. Raises Incomplete."""
+    snapshot.forget_consulted()
+    listed = list(targets)
+    snapshot.require(listed)
+    changes, outcomes = [], []
+    for fw_id in listed:
+        if not exists(snapshot, fw_id):
+            outcomes.append(line(snapshot, fw_id, "refused", "is in its workflow, but does not exist"))
+        elif get_path(snapshot.fireworks[fw_id], PRIORITY) == priority:
+            outcomes.append(line(snapshot, fw_id, "skipped", f"has priority {priority} already"))
+        else:
+            changes.append(field_change(snapshot, fw_id, {PRIORITY: priority}))
+            outcomes.append(line(snapshot, fw_id, "changed", f"has priority {priority} now"))
+    return Plan(snapshot.workflow_id, changes=deepest_first(snapshot, changes), outcomes=tuple(outcomes))
