@@ -37,9 +37,18 @@ class JobOutput:
         self.files = (os.open(out, flags, 0o666), os.open(errors, flags, 0o666))
         self._copies: list[_Copy] = []
         if self._pass_on:
-            streams = zip(self._paths, (sys.stdout, sys.stderr), strict=True)
-            self._copies = [_Copy(path, stream) for path, stream in streams if stream is not None]
+            for path, stream in zip(self._paths, (sys.stdout, sys.stderr), strict=True):
+                if stream is not None and not self._is_one_of_ours(stream):
+                    self._copies.append(_Copy(path, stream))
         return self
+
+    def _is_one_of_ours(self, stream: TextIO) -> bool:
+        """Whether the worker's output goes into these very files, as queue scripts have it: it would be copied for ever."""
+        try:
+            target = os.fstat(stream.fileno())
+        except (OSError, ValueError, AttributeError):  # no file at all
+            return False
+        return any(os.path.samestat(target, os.fstat(file)) for file in self.files)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for file in self.files:

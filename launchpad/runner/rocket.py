@@ -44,6 +44,13 @@ REFUSED_FILE = "FW_refused.json"
 FENCED, RELEASED = "FENCED", "RELEASED"
 
 
+class CannotWork(LaunchpadError):
+    """A worker that can run nothing where it is. Facts: folder, why."""
+
+    sentence = "This worker cannot run anything in {folder}: {why}"
+    hint = "The firework was given back; nothing was run."
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of one launch."""
@@ -76,9 +83,15 @@ class Rocket:
     def __post_init__(self) -> None:
         self._folder = Path(self.checkout.launch_dir)
         self._started = time.monotonic()
+        #: Whether what fails now is no fault of the firework, but would happen to every other as well.
+        self._blame_worker = False
 
     def run(self) -> Outcome:
-        """Run the tasks and store what became of them. Raises StoreError if nothing was run and the database is away."""
+        """Run the tasks and store what became of them.
+
+        Raises, with nothing run: StoreError if the database is away; CannotWork if this worker could not run any firework (no
+        space, no rights, no processes): then this one is given back, and those after it are spared.
+        """
         try:
             self._prepare_folder()
             if self.stop.asked:
@@ -90,6 +103,9 @@ class Rocket:
         except StoreError:
             raise
         except (LaunchpadError, OSError) as error:
+            if self._blame_worker:
+                self.release(str(error))
+                raise CannotWork(folder=self.base, why=error) from None
             return self._fail(error)
         if ending.fenced:
             return self._fenced()
@@ -98,10 +114,7 @@ class Rocket:
 
     def release(self, reason: str) -> Outcome:
         """Give the firework back as if it had never been taken; nothing of it must have been run."""
-        patiently(
-            lambda: self.checkout.release(reason), what=f"Giving firework {self._called} back", stop=self.stop, limits=self.limits
-        )
-        logger.info("Firework %s is given back: %s.", self._called, reason)
+        self._patiently(lambda: self.checkout.release(reason), "giving it back")
         return self._outcome(RELEASED)
 
     @property
@@ -121,6 +134,7 @@ class Rocket:
         default = self._folder
         path = chosen_folder(self.checkout.spec, self.base) or default
         check_recovery(self.checkout.recovery, path, self.checkout.fw_id)
+        self._blame_worker = path == default
         workdir = make_new_folder(path) if path == default and self.new_folder else make_folder(path)
         if workdir.path != default:
             self._patiently(lambda: self.checkout.change_launch_dir(str(workdir.path)), "noting its folder")
@@ -133,9 +147,11 @@ class Rocket:
         job = self._job()
         trackers = Trackers(self.checkout.spec, self._folder, self.settings.tracker_lines)
         with JobOutput(self._folder, pass_on=self.pass_on_output and not self.debugger) as output:
+            self._blame_worker = True
             process = TaskProcess.start(
                 lambda channel: run_job(job, channel), output=None if self.debugger else output.files, guard=self.guard
             )
+            self._blame_worker = False
             try:
                 ending = Supervisor(self.checkout, process, self.stop, trackers, self.limits).watch()
             finally:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from launchpad import Firework, FWorker, ScriptTask, launch_rocket
+from launchpad import Firework, FWorker, ScriptTask, launch_rocket, rapidfire
+from launchpad.errors import LaunchpadError
 from tests.runner.sample_tasks import Fail, Note
-from tests.runner.working import launch_of, state_of, trace_of
+from tests.runner.working import environment, launch_of, state_of, trace_of
 
 
 def test_each_firework_gets_a_new_folder_that_says_whose_it_is(launchpad, run_all, folder):
@@ -113,6 +116,24 @@ def test_a_folder_that_cannot_be_fails_the_firework_with_a_sentence(launchpad, r
     assert "Traceback" not in trace_of(launchpad, 1)
     stored = launch_of(launchpad, 1)["action"]["stored_data"]
     assert (stored["_task"], stored["_task_n"]) == (None, None)
+
+
+def test_a_worker_that_can_write_nowhere_stops_and_spoils_no_firework(launchpad, tmp_path):
+    (tmp_path / "file").write_text("")
+    launchpad.bulk_add_wfs([Firework([Note()]), Firework([Note()])])
+    with pytest.raises(LaunchpadError, match="This worker cannot run anything in"):
+        rapidfire(launchpad, FWorker(), m_dir=str(tmp_path / "file"))
+    assert [state_of(launchpad, fw_id) for fw_id in (1, 2)] == ["READY", "READY"]
+    assert launchpad.store.backend.count("launches", {}) == 0
+
+
+def test_output_that_a_queue_script_sends_into_the_same_file_is_not_copied_round_and_round(launchpad, folder, launchpad_file):
+    launchpad.add_wf(Firework([ScriptTask.from_str("echo once; sleep 1")]))
+    command = [sys.executable, "-m", "lpad.rlaunch", "-l", str(launchpad_file), "singleshot"]
+    with (folder / "FW_job.out").open("a") as out, (folder / "FW_job.error").open("a") as errors:
+        subprocess.run(command, cwd=folder, env=environment(), stdout=out, stderr=errors, check=True, timeout=60)
+    assert (folder / "FW_job.out").read_text() == "once\n"
+    assert (folder / "FW_job.error").read_text().count("COMPLETED") == 1
 
 
 def test_output_of_an_earlier_attempt_in_the_same_folder_is_kept(launchpad, run_all, tmp_path, capfd):

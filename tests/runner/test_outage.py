@@ -14,7 +14,7 @@ from launchpad.runner.patience import Limits
 from launchpad.runner.resultfile import find_results, recover_result
 from launchpad.runner.worker import ResultKept, Worker
 from tests.runner.sample_tasks import Fail, Note, Wait
-from tests.runner.working import Rlaunch, is_running, launch_of, pid_of_task, state_of, until
+from tests.runner.working import Rlaunch, is_running, launch_of, pid_of_task, state_of, trace_of, until
 from tests.servers import Mongod
 
 pytestmark = pytest.mark.mongod
@@ -128,6 +128,25 @@ def test_a_result_is_kept_when_storing_it_fails_in_a_way_nobody_thought_of(launc
         recover_result(launchpad, path)
 
 
+def test_a_result_that_is_refused_for_what_it_holds_is_a_failure_that_says_so(launchpad, folder):
+    launchpad.add_wf(Firework([Note(action={"stored_data": {"a": 1}})]))
+
+    def refuse(step):
+        for operation in step.operations:
+            if step.moment == "before" and getattr(operation, "update", {}).get("$set", {}).get("state") == "COMPLETED":
+                raise BadDocument("It holds what no document may hold.")
+
+    with Worker(launchpad, FWorker(), base=folder) as worker:
+        launchpad.store.backend.hook = refuse
+        assert worker.run_one().state == "FIZZLED"
+        launchpad.store.backend.hook = None
+    (path,) = folder.rglob("FW_refused.json")
+    assert json.loads(path.read_text())["action"]["stored_data"] == {"a": 1}
+    assert "It holds what no document may hold." in trace_of(launchpad, 1)
+    assert str(path) in trace_of(launchpad, 1)
+    assert list(find_results([folder])) == []
+
+
 def kept_result(launchpad: LaunchPad, folder: Path, *tasks) -> Path:
     """Run a firework whose end the database does not take, and return where the result lies."""
     launchpad.add_wf(Firework(list(tasks)))
@@ -171,5 +190,9 @@ def test_a_file_that_is_no_result_is_said_to_be_none(launchpad, tmp_path, text):
 
 def test_a_database_that_never_answered_is_not_waited_for(make_launchpad_file, folder):
     dead = make_launchpad_file("mongodb://127.0.0.1:1/none", mongoclient_kwargs={"serverSelectionTimeoutMS": 300})
-    with LaunchPad.from_file(dead) as launchpad, Worker(launchpad, FWorker(), base=folder, limits=Limits(outage=600)) as worker:
-        pytest.raises(StoreUnreachable, worker.run_many)
+    with (
+        LaunchPad.from_file(dead) as launchpad,
+        Worker(launchpad, FWorker(), base=folder, limits=Limits(outage=600)) as worker,
+        pytest.raises(StoreUnreachable),
+    ):
+        worker.run_many()

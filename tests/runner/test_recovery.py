@@ -10,7 +10,7 @@ import pytest
 
 from launchpad import Firework, ScriptTask, Selection
 from tests.runner.sample_tasks import Fail, Note, Remember
-from tests.runner.working import firework, launch_of, state_of, trace_of
+from tests.runner.working import launch_of, state_of, trace_of
 
 
 @pytest.fixture
@@ -96,7 +96,6 @@ def test_earlier_tasks_are_skipped_but_what_they_said_is_there(launchpad, run_al
     assert action["stored_data"] == {"e": 1, "a": 1, "list": ["x"], "from_file": 1}
     assert action["update_spec"] == {"a": 1, "from_file": 1}
     assert action["mod_spec"] == [{"_push": {"list": "x"}}]
-    assert "_recovery" not in firework(launchpad, 1)["spec"]
 
 
 def test_in_the_previous_folder_it_goes_on_where_it_was(launchpad, run_all, failed, cure):

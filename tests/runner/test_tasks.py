@@ -176,6 +176,26 @@ def test_a_mod_spec_that_does_not_fit_is_the_tasks_failure(launchpad, run_all):
     assert "_frobnicate" in trace_of(launchpad, fw_id)
 
 
+def test_what_is_too_big_for_a_document_is_kept_all_the_same(launchpad, run_all):
+    fw_id = only_id(launchpad, PyTask(func="tests.runner.test_tasks.much", stored_data_varname="much"))
+    run_all()
+    assert state_of(launchpad, fw_id) == "COMPLETED"
+    launch = launchpad.store.resolve_action(launch_of(launchpad, fw_id))
+    assert launch["action"]["stored_data"]["much"] == much()
+
+
+def test_a_checkpoint_too_big_for_a_document_is_a_failure_with_a_sentence(launchpad, run_all):
+    fw_id = only_id(launchpad, PyTask(func="tests.runner.test_tasks.much", stored_data_varname="much"), Note())
+    run_all()
+    assert state_of(launchpad, fw_id) == "FIZZLED"
+    assert trace_of(launchpad, fw_id).startswith("BadDocument: What the tasks before number 1 returned cannot be stored")
+    assert launch_of(launchpad, fw_id)["state_history"][-1]["checkpoint"]["_task_n"] == 0
+
+
+def much():
+    return "x" * (17 * 1024 * 1024)
+
+
 # FWAction files
 
 
