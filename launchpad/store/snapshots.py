@@ -18,6 +18,7 @@ LIGHT = dict.fromkeys(
         "launches",
         "archived_launches",
         "updated_on",
+        "spec._priority",
         "spec._recovery",
         "spec._launch_dir",
         "spec._allow_fizzled_parents",
