@@ -1,7 +1,7 @@
 """A terminal for the pages' examples: a shell in an empty folder, and what it shows compared with what the page says.
 
 A page writes `…` for what differs each time: within a line for any text, alone on a line for any number of lines. Columns of a
-table may be narrower on the page. The folder is called `/home/me/work` there.
+table may have another width on the page. The folder is called `/home/me/work` there.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def is_like(said: str, shown: str) -> bool:
 
 
 def _plain(text: str) -> list[str]:
-    """Return the lines with each gap inside them as one blank, and each rule of a table as three dashes."""
-    return [re.sub(r"-{3,}", "---", re.sub(r"(?<=\S)\s+(?=\S)", " ", line)).rstrip() for line in text.strip("\n").splitlines()]
+    """Return the lines without indentation, with each gap as one blank, and each rule of a table as three dashes."""
+    return [re.sub(r"-{3,}", "---", re.sub(r"\s+", " ", line)).strip() for line in text.strip("\n").splitlines()]
 
 
 def _pattern(line: str) -> str:

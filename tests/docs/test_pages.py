@@ -1,0 +1,91 @@
+"""The pages hang together: every page is in the navigation, every link leads somewhere, every command and option has its place."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+import pytest
+import yaml
+
+from lpad.parser import COMMANDS, build_parser, build_rlaunch_parser
+from tests.docs.pages import DOCS, README, ROOT, anchors, commands, page, prose, written_pages
+
+#: Options of every command, that configuration.md and cli.md are about.
+COMMON = {"--help", "--output", "--launchpad_file", "--config_dir", "--uri", "--logdir", "--loglvl", "--silencer", "--debug"}
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    listed = [entry if isinstance(entry, str) else next(iter(entry.values())) for entry in nav]
+    assert sorted(listed) == sorted(path.name for path in DOCS.glob("*.md"))
+
+
+def test_the_first_page_leads_to_every_other() -> None:
+    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", prose("index.md")))
+    assert linked == {path.name for path in DOCS.glob("*.md")} - {"index.md"}
+
+
+@pytest.mark.parametrize("name", written_pages())
+def test_links_lead_somewhere(name: str) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", prose(name))
+    for link in links:
+        if not re.match(r"https?://", link):
+            file, _, anchor = link.partition("#")
+            target = (page(name).parent / file).resolve() if file else page(name)
+            assert target.is_file(), f"{name} links to {link}"
+            assert not anchor or anchor in anchors(target), f"{name} links to {link}"
+
+
+@pytest.mark.parametrize("name", [name for name in written_pages() if name != README.name])
+def test_a_page_has_one_title_and_no_code_that_is_not_fenced(name: str) -> None:
+    text = prose(name)
+    assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
+    assert text.startswith("# ")
+    assert not re.findall(r"^(?: {4}|\t).*", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_lpad_has_a_place_where_it_is_typed_and_run(command: str) -> None:
+    typed = "\n".join(line for name in written_pages() for line in commands(name))
+    assert re.search(rf"\blpad\b[^|;&\n]*\b{command}\b", typed)
+
+
+@pytest.mark.parametrize("command", ["singleshot", "rapidfire", "multi"])
+def test_every_command_of_rlaunch_has_a_place(command: str) -> None:
+    assert f"rlaunch {command}" in page("workers.md").read_text()
+
+
+def _options(parser: argparse.ArgumentParser, command: str) -> list[tuple[str, ...]]:
+    action = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return [tuple(option.option_strings) for option in action.choices[command]._actions if option.option_strings]
+
+
+@pytest.mark.parametrize("option", [o for o in _options(build_parser(), "rerun_fws") if not COMMON & set(o)], ids="/".join)
+def test_every_option_of_rerun_fws_is_in_an_example_that_is_run(option: tuple[str, ...]) -> None:
+    words = [word for command in commands("rerunning.md") if "rerun_fws" in command for word in command.split()]
+    assert set(option) & set(words)
+
+
+@pytest.mark.parametrize("command", ["singleshot", "rapidfire", "multi"])
+def test_the_options_of_rlaunch_are_those_that_are_told_of(command: str) -> None:
+    told = page("workers.md").read_text() + page("configuration.md").read_text()
+    known = {name for option in _options(build_rlaunch_parser(), command) for name in option}
+    for line in commands("workers.md"):
+        if f"rlaunch {command}" in line:
+            assert set(re.findall(r"(?<= )--[\w-]+", line)) <= known
+    assert "--grace" in told
+
+
+def test_the_readme_has_two_commands_of_make_and_these_exist() -> None:
+    text = README.read_text()
+    assert set(re.findall(r"\bmake \w[\w-]*", text.replace("and make:", ""))) == {"make demo", "make test"}
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"demo", "test"} <= targets
+
+
+def test_what_is_said_not_to_be_here_yet_is_not_here() -> None:
+    section = page("from-fireworks.md").read_text().partition("## What is not here yet")[2]
+    missing = set(re.findall(r"`(\w+)`", section))
+    assert len(missing) > 10
+    assert not missing & set(COMMANDS)
