@@ -180,6 +180,20 @@ for number in range(int(sys.argv[2]), 10**9):
     assert backend.count("fireworks", {"launches": 1}) == len(pairs) // 2, "the side table agrees"
 
 
+def test_a_commit_waits_for_the_disk_in_the_file_and_in_a_copy_of_it(path: Path) -> None:
+    backend = EmbeddedBackend(path)
+    backend.write("c", [Insert({"_id": 1})])
+    copy = path.with_name("copy.db")
+    with sqlite3.connect(path) as connection:
+        connection.execute("VACUUM INTO ?", (str(copy),))
+    connection.close()
+    for opened in (backend, EmbeddedBackend(copy)):
+        assert opened.count("c", {}) == 1
+        session = opened.file._session()
+        assert session.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert session.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+
+
 def test_a_write_that_raises_in_the_middle_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = EmbeddedBackend(path)
     backend.create_indexes("c", [Index((("a", 1),))])
@@ -213,8 +227,10 @@ def test_a_forked_child_gets_a_connection_of_its_own(path: Path, leave: str) -> 
 import os
 backend.write("c", [Insert({{"_id": 0}})])
 found = backend.find("c", {{}})  # half read when we fork
+inherited = backend.file._session()
 for child in (1, 2, 3):
     if os.fork() == 0:
+        assert backend.file._session() is not inherited
         for number in range(20):
             backend.write("c", [Insert({{"_id": 100 * child + number}})])
         {leave}(0)
@@ -470,6 +486,13 @@ def test_only_candidates_are_looked_at(many, decoded, collection, query, options
     key = "fw_id" if collection == "fireworks" else "_id"
     assert [document[key] for document in many.find(collection, query, **options)] == found
     assert len(decoded) == looked_at
+
+
+def test_a_find_over_everything_reads_piece_by_piece(many, decoded) -> None:
+    found = many.find("fireworks", {"name": {"$exists": False}}, sort=[("fw_id", 1)])
+    assert next(found)["fw_id"] == 0
+    assert len(decoded) == 1
+    assert len(list(found)) == 1999
 
 
 def test_a_check_out_looks_at_one_of_many(many, decoded) -> None:

@@ -53,14 +53,14 @@ def ids_of(backend: Backend, name: str, query: Any) -> Any:
     return outcome(lambda: sorted(document["_id"] for document in backend.find(name, query, fields={"_id": 1})))
 
 
-@pytest.mark.parametrize("name", ["plain", "indexed"])
 @pytest.mark.parametrize("query", cases.QUERIES, ids=str)
-def test_a_query_finds_the_same(both, name: str, query) -> None:
+def test_a_query_finds_the_same_with_indexes_and_without(both, query) -> None:
     embedded, mongodb = both
-    expected = ids_of(mongodb, name, query)
+    expected = ids_of(mongodb, "plain", query)
     assert isinstance(expected, list)
-    assert ids_of(embedded, name, query) == expected
-    assert embedded.count(name, query) == len(expected)
+    for name in ("plain", "indexed"):
+        assert ids_of(embedded, name, query) == expected
+        assert embedded.count(name, query) == len(expected)
 
 
 @pytest.mark.parametrize("query", cases.BAD_QUERIES, ids=str)

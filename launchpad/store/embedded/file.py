@@ -185,6 +185,9 @@ class EmbeddedFile:
             raise self._explained(error) from None
         try:
             self._check_format(connection)
+            # Stays with the file, but not with every copy of it.
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA cache_size = -16000")
         except BaseException:
@@ -223,9 +226,6 @@ class EmbeddedFile:
 
     def _initialise(self, connection: sqlite3.Connection) -> tuple[int, int]:
         """Lay out a new file, unless another process has just done so, or it holds something else."""
-        # Before the transaction, for it cannot be set in one. It stays with the file.
-        if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
-            connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
         try:
             marks = _read_marks(connection)
