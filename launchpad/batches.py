@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from launchpad.core.changes import Outcome, Plan
+from launchpad.core.changes import WORKFLOWS, Outcome, Plan
 from launchpad.core.report import Report, workflow_outcome
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
-from launchpad.errors import ConflictingOptions, UnknownFirework
+from launchpad.errors import AccessDenied, ConflictingOptions, UnknownFirework
+from launchpad.store import plans as kept_plans
 from launchpad.store.changing import Changed, change_workflows
+from launchpad.store.duplicates import sharing_launches
 from launchpad.store.selecting import missing_ids, select_fw_ids, select_workflow_ids
 
 if TYPE_CHECKING:
@@ -29,11 +31,14 @@ Targets = Mapping[int, str]
 class Operation:
     """One changing command: what it does to a workflow, and what it needs besides."""
 
-    #: Its name, for reports and the history; and a word for locks.
+    #: Its name, for reports and the history; and a verb for locks and messages.
     command: str
     word: str
-    #: Whether the selection chooses workflows; then all their fireworks are targets.
+    #: Whether the selection chooses workflows; then their fireworks are targets, or those of them in the states `members`.
     whole_workflows: bool = False
+    members: Collection[str] | None = None
+    #: Whether fireworks that share a launch with a target, in any workflow, have to go along when the launch is archived.
+    duplicates: bool = False
 
     def prepare(self, ids: Sequence[Any]) -> None:
         """Read what planning needs of a batch; `ids`: fireworks, or `_id`s of workflows."""
@@ -42,14 +47,10 @@ class Operation:
         """Return the plan for one workflow. Raises Incomplete."""
         raise NotImplementedError
 
-    def companions(self, fw_ids: Sequence[int]) -> Targets:
-        """Return the fireworks, of any workflow, that have to go along with these."""
-        return {}
-
     def planned(self, plans: Sequence[tuple[Snapshot, Plan]]) -> None:
         """Look at plans that are about to be applied, or would be."""
 
-    def applied(self, changed: Changed) -> list[Outcome]:
+    def applied(self, changed: Changed, *, dry_run: bool) -> list[Outcome]:
         """Do what follows from a batch that was applied, or would be, and return what the report says of it."""
         return changed.outcomes
 
@@ -58,10 +59,16 @@ class Simple(Operation):
     """An operation that is nothing but its planner."""
 
     def __init__(
-        self, command: str, word: str, planner: Callable[[Snapshot, Targets], Plan], *, whole_workflows: bool = False
+        self,
+        command: str,
+        word: str,
+        planner: Callable[[Snapshot, Targets], Plan],
+        *,
+        whole_workflows: bool = False,
+        members: Collection[str] | None = None,
     ) -> None:
-        self.command, self.word, self.whole_workflows = command, word, whole_workflows
-        self._planner = planner
+        self.command, self.word, self._planner = command, word, planner
+        self.whole_workflows, self.members = whole_workflows, members
 
     def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
         return self._planner(snapshot, targets)
@@ -87,11 +94,13 @@ class Batching:
         dry_run: bool = False,
         reason: str = "",
         progress: Callable[[int], Any] | None = None,
+        keep_plan: bool = False,
         **record: Any,
     ) -> Report:
         """Do an operation to all that is selected and report on each.
 
-        progress: called with the number of fireworks (or workflows) done since. record: further fields for the history.
+        progress: called with the number of fireworks (or workflows) done since. keep_plan: keep what a dry run planned, under
+        the report's `plan_id`, for `apply_plan`. record: further fields for the history.
         Raises EmptySelection, UnknownFirework, ConflictingOptions: then nothing was changed.
         """
         selection.require()
@@ -100,11 +109,20 @@ class Batching:
         for ids in self._chosen(operation, selection):
             if not dry_run and not report.rerun_id:
                 report.rerun_id = self.open_record(operation.command, selection.describe(), reason, **record)
+            if dry_run and keep_plan and report.plan_id is None:
+                report.plan_id = self._open_plan(operation.command, selection.describe(), reason, **record)
             report.outcomes += _Batch(self, operation, selection, report, ids).carry_out()
             if progress:
                 progress(len(ids))
         self.close_record(report)
         return report
+
+    def _open_plan(self, command: str, selection: str, reason: str, **record: Any) -> str:
+        """Return the id under which a dry run's plan is kept; "" for a person who may only read."""
+        try:
+            return self.open_record(command, selection, reason, **record, state="planned")
+        except AccessDenied:
+            return ""
 
     def _chosen(self, operation: Operation, selection: Selection) -> Iterable[list[Any]]:
         if not operation.whole_workflows:
@@ -136,14 +154,15 @@ class _Batch:
         whole = operation.whole_workflows
         self.workflows = set(ids) if whole else set()
         self.roles: dict[int, str] = {} if whole else dict.fromkeys(ids, "target")
-        operation.prepare(ids)
-        self.roles |= operation.companions(self._nodes() if whole else ids)
         self.gone: list[Outcome] = []
+        operation.prepare(ids)
+        if operation.duplicates:
+            self.roles |= self._duplicates(self._nodes() if whole else ids)
 
     def carry_out(self) -> list[Outcome]:
         changed = change_workflows(
             self.store,
-            lambda snapshot: self.operation.plan(snapshot, self._targets(snapshot)),
+            self._plan,
             fw_ids=self.roles,
             workflow_ids=self.workflows,
             operation=self.operation.word,
@@ -151,18 +170,37 @@ class _Batch:
             dry_run=self.report.dry_run,
             before_apply=self._look_again,
         )
-        outcomes = self.operation.applied(changed) + self.gone
+        if self.report.plan_id:
+            kept_plans.keep(self.store, self.report.plan_id, self.operation.word, changed.plans, changed.nodes)
+        outcomes = self.operation.applied(changed, dry_run=self.report.dry_run) + self.gone
         return outcomes + self._unsaid(changed, {outcome.fw_id for outcome in outcomes})
 
+    def _plan(self, snapshot: Snapshot) -> Plan:
+        nodes, members = snapshot.graph.children, self.operation.members
+        if snapshot.workflow_id not in self.workflows:
+            return self.operation.plan(snapshot, {fw_id: self.roles[fw_id] for fw_id in nodes if fw_id in self.roles})
+        if members is None:
+            return self.operation.plan(snapshot, dict.fromkeys(nodes, "target"))
+        snapshot.require(nodes)
+        targets = {fw_id: "target" for fw_id in nodes if snapshot.firework_state(fw_id) in members}
+        if targets:
+            return self.operation.plan(snapshot, targets)
+        nothing = workflow_outcome(snapshot, "skipped", f"has nothing to {self.operation.word}")
+        return Plan(snapshot.workflow_id, outcomes=(nothing,))
+
     def _nodes(self) -> list[int]:
-        workflows = self.store.by_ids("workflows", "_id", self.workflows, fields={"nodes": 1})
+        workflows = self.store.by_ids(WORKFLOWS, "_id", self.workflows, fields={"nodes": 1})
         return [fw_id for workflow in workflows for fw_id in workflow["nodes"]]
 
-    def _targets(self, snapshot: Snapshot) -> dict[int, str]:
-        nodes = snapshot.graph.children
-        if snapshot.workflow_id in self.workflows:
-            return dict.fromkeys(nodes, "target")
-        return {fw_id: self.roles[fw_id] for fw_id in nodes if fw_id in self.roles}
+    def _duplicates(self, fw_ids: Sequence[int]) -> dict[int, str]:
+        """Return the fireworks whose launch is archived for a target that shares it: one that looks for duplicates."""
+        sharing = sharing_launches(self.store, fw_ids)
+        if not sharing:
+            return {}
+        preview = change_workflows(self.store, self._plan, fw_ids=sharing, operation=self.operation.word, dry_run=True)
+        cut_off = {fw_id for plan in preview.plans for launch in plan.archived for fw_id in launch.fw_ids}
+        known = set(fw_ids)
+        return {other: "duplicate" for fw_id in sharing if fw_id in cut_off for other in sharing[fw_id] if other not in known}
 
     # what has changed since it was chosen
 

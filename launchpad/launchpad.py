@@ -14,22 +14,23 @@ from launchpad.checkout import Working
 from launchpad.config import find_settings, settings_from_values
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.errors import UsageError
+from launchpad.holding import Holding
 from launchpad.operating import Operating
 from launchpad.reading import Reading
 from launchpad.recording import Recording
 from launchpad.settings import Settings
 from launchpad.store.backend import Backend, DeleteMany, Replace
 from launchpad.store.indexes import INDEXES, user_indexes
-from launchpad.store.store import COUNTERS, ENTRIES, RERUNS, Store
+from launchpad.store.store import COUNTERS, ENTRIES, PLANS, RERUNS, Store
 from launchpad.upkeep import Upkeep
 
 logger = logging.getLogger("launchpad")
 
 #: What a reset empties.
-COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs", RERUNS, ENTRIES)
+COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs", RERUNS, ENTRIES, PLANS)
 
 
-class LaunchPad(Reading, Adding, Operating, Recording, Upkeep, Working):
+class LaunchPad(Reading, Adding, Operating, Holding, Recording, Upkeep, Working):
     """Workflows in a database: added, read, checked out, completed, rerun.
 
     The arguments are FireWorks'. `host` may also be a MongoDB address, or ``sqlite:///path`` for the embedded store. Without

@@ -10,16 +10,13 @@ from typing import Any
 from launchpad.batches import Batching, Operation, Targets
 from launchpad.core import recovery
 from launchpad.core.changes import Plan
-from launchpad.core.report import Report, workflow_outcome
+from launchpad.core.report import Report
 from launchpad.core.rerun import RerunOptions, plan_rerun
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
-from launchpad.core.states import ARCHIVED, FIZZLED, HELD, WAITING
+from launchpad.core.states import ARCHIVED, FIZZLED, HELD, STATES, WAITING
 from launchpad.errors import ConflictingOptions, NoCheckpoint, UnknownLaunch
-from launchpad.store.changing import change_workflows
-from launchpad.store.duplicates import sharing_launches
 from launchpad.store.snapshots import attempts_of
-from launchpad.store.store import Store
 
 logger = logging.getLogger("launchpad")
 
@@ -29,49 +26,23 @@ class Rerun(Operation):
 
     word = "rerun"
 
-    def __init__(
-        self, store: Store, options: RerunOptions, *, duplicates: bool = True, whole_workflows: bool = False, failed: bool = False
-    ) -> None:
-        self.store, self.options, self.duplicates, self.failed = store, options, duplicates, failed
-        self.whole_workflows = whole_workflows
+    def __init__(self, options: RerunOptions, *, duplicates: bool, whole_workflows: bool, failed: bool) -> None:
+        self.options, self.duplicates, self.whole_workflows, self.failed = options, duplicates, whole_workflows, failed
         self.command = "rerun_wflows" if whole_workflows else "rerun_fws"
+        left_alone = {WAITING, ARCHIVED} if options.revive_held else {WAITING, *HELD}
+        self.members = (FIZZLED,) if failed else tuple(state for state in STATES if state not in left_alone)
 
     def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
-        if not self.whole_workflows or "duplicate" in targets.values():
-            return plan_rerun(snapshot, targets, self.options)
-        snapshot.require(targets)
-        chosen = self._failed(snapshot) if self.failed else self._heads(snapshot)
-        if not chosen:
-            text = "has nothing that failed" if self.failed else "has nothing that has run"
-            return Plan(snapshot.workflow_id, outcomes=(workflow_outcome(snapshot, "skipped", text),))
-        return plan_rerun(snapshot, dict.fromkeys(chosen, "target"), self.options)
+        if self.whole_workflows and not self.failed and "duplicate" not in targets.values():
+            targets = _heads(snapshot, targets)
+        return plan_rerun(snapshot, targets, self.options)
 
-    @staticmethod
-    def _failed(snapshot: Snapshot) -> list[int]:
-        return [fw_id for fw_id in snapshot.graph.children if snapshot.firework_state(fw_id) == FIZZLED]
 
-    def _heads(self, snapshot: Snapshot) -> list[int]:
-        """Return the uppermost fireworks that a rerun of all begins with; what has run below them comes along."""
-        left_alone = {WAITING, ARCHIVED} if self.options.revive_held else {WAITING, *HELD}
-        going = {fw_id for fw_id in snapshot.graph.children if snapshot.firework_state(fw_id) not in left_alone}
-        return [fw_id for fw_id in snapshot.graph.order(going) if not going.intersection(snapshot.graph.parents[fw_id])]
-
-    def companions(self, fw_ids: Sequence[int]) -> Targets:
-        """Return the fireworks that share an active launch with a target that looks for duplicates and will be rerun."""
-        sharing = sharing_launches(self.store, fw_ids) if self.duplicates else {}
-        if not sharing:
-            return {}
-        preview = change_workflows(
-            self.store,
-            lambda snapshot: plan_rerun(
-                snapshot, {fw_id: "target" for fw_id in snapshot.graph.children if fw_id in sharing}, self.options
-            ),
-            fw_ids=sharing,
-            operation="rerun",
-            dry_run=True,
-        )
-        accepted = [outcome.fw_id for outcome in preview.outcomes if outcome.kind == "changed" and outcome.role == "target"]
-        return {other: "duplicate" for fw_id in accepted for other in sharing[fw_id] if other not in set(fw_ids)}
+def _heads(snapshot: Snapshot, targets: Targets) -> Targets:
+    """Return the uppermost of a workflow's fireworks, with which a rerun of all begins; what has run below them comes along."""
+    return {
+        fw_id: role for fw_id, role in targets.items() if not any(parent in targets for parent in snapshot.graph.parents[fw_id])
+    }
 
 
 class Operating(Batching):
@@ -93,6 +64,7 @@ class Operating(Batching):
         dry_run: bool = False,
         reason: str = "",
         progress: Callable[[int], Any] | None = None,
+        keep_plan: bool = False,
     ) -> Report:
         """Set the selected fireworks back to run again, with everything below them that has run, and report on each.
 
@@ -101,7 +73,8 @@ class Operating(Batching):
         folder with the old one's files), "prev_dir" (old folder). clear_recovery: start over, forget checkpoints. running:
         also fireworks whose run is alive. revive_held: also what was paused or defused by hand below. whole_workflows: the
         selection chooses workflows, and all they hold is rerun, or with `failed` what is FIZZLED. dry_run: only report.
-        progress: called with the number of fireworks (or workflows) done.
+        progress: called with the number of fireworks (or workflows) done. keep_plan: keep what a dry run planned, under the
+        report's `plan_id`, for `apply_plan`.
 
         Raises EmptySelection, UnknownFirework, ConflictingOptions, UnknownLaunch, NoCheckpoint: then nothing was changed.
         """
@@ -118,12 +91,12 @@ class Operating(Batching):
             run_expiration_seconds=self.settings.run_expiration_secs,
             folder_exists=os.path.isdir,
         )
-        operation = Rerun(
-            self.store, options, duplicates=rerun_duplicates, whole_workflows=whole_workflows, failed=failed and whole_workflows
-        )
+        if failed and not whole_workflows:
+            raise ConflictingOptions("`failed` is about whole workflows; single fireworks that failed are chosen by their state.")
+        operation = Rerun(options, duplicates=rerun_duplicates, whole_workflows=whole_workflows, failed=failed)
         if chosen_launches and not dry_run:  # a launch that cannot be meant must stop the command before its first change
             self.carry_out(operation, selection, dry_run=True)
-        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress)
+        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress, keep_plan=keep_plan)
 
     def rerun_fw(
         self,

@@ -16,7 +16,7 @@ BATCH = 500
 
 
 def open_record(store: Store, record: Mapping[str, Any]) -> None:
-    store.write(RERUNS, [Insert({**record, "state": "open"})])
+    store.write(RERUNS, [Insert({"state": "open", **record})])
 
 
 def update_record(store: Store, rerun_id: str, fields: Mapping[str, Any]) -> None:
@@ -33,8 +33,8 @@ def find_record(store: Store, rerun_id: str) -> dict[str, Any] | None:
 
 
 def records(store: Store, *, since: dt.datetime | None, limit: int) -> Iterator[dict[str, Any]]:
-    """Yield the records of commands, newest first."""
-    query: dict[str, Any] = {"on": {"$gte": since}} if since else {}
+    """Yield the records of commands, newest first; plans that nobody applied are none."""
+    query: dict[str, Any] = {"state": {"$ne": "planned"}, **({"on": {"$gte": since}} if since else {})}
     yield from store.backend.find(RERUNS, query, sort=[("on", -1)], limit=limit)
 
 
@@ -50,6 +50,17 @@ def entries_by_workflow(store: Store, rerun_id: str) -> Iterator[dict[Any, list[
         wanted = [entry_id for workflow_id in part for entry_id in ids_of[workflow_id]]
         found = {entry.entry_id: entry for entry in load_entries(store, {"_id": {"$in": wanted}})}
         yield {workflow_id: [as_plan(found[entry_id]) for entry_id in ids_of[workflow_id]] for workflow_id in part}
+
+
+def archived_by(store: Store, workflow_ids: Sequence[Any]) -> dict[Any, list[Plan]]:
+    """Return for each workflow how it was last archived, as far as the history knows."""
+    fields = {"workflow": 1, "on": 1}
+    heads = store.by_ids(ENTRIES, "workflow", workflow_ids, fields=fields, operation="archive", state=APPLIED)
+    newest = {head["workflow"]: head["_id"] for head in sorted(heads, key=lambda head: head["on"])}
+    if not newest:
+        return {}
+    found = load_entries(store, {"_id": {"$in": list(newest.values())}})
+    return {entry.workflow_id: [as_plan(entry)] for entry in found}
 
 
 def as_plan(entry: Entry) -> Plan:

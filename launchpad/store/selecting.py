@@ -60,16 +60,17 @@ def all_of(conditions: Sequence[Query]) -> Query:
 def resolved(query: Mapping[str, Any]) -> Query:
     """Return somebody's query as the database reads it: checked, object ids made, times in both formats. Raises BadQuery."""
     check_query(query)
-    return in_both_formats({key: _resolved_value(value) for key, value in query.items()})
+    return in_both_formats({key: resolved_value(value) for key, value in query.items()})
 
 
-def _resolved_value(value: Any) -> Any:
+def resolved_value(value: Any) -> Any:
+    """Return a value in which object ids are the driver's."""
     if isinstance(value, ObjectIdText):
         return ObjectId(value.text)
     if isinstance(value, Mapping):
-        return {key: _resolved_value(inner) for key, inner in value.items()}
+        return {key: resolved_value(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_resolved_value(inner) for inner in value]
+        return [resolved_value(inner) for inner in value]
     return value
 
 

@@ -1,0 +1,293 @@
+"""The façade's part that holds fireworks and lets them go, archives workflows, and changes specs and priorities."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from launchpad.batches import Batching, Operation, Simple, Targets
+from launchpad.core.archiving import plan_archive, plan_unarchive
+from launchpad.core.changes import FIREWORKS, Outcome, Plan
+from launchpad.core.holds import PAUSABLE, plan_defuse, plan_pause, plan_reignite, plan_resume
+from launchpad.core.refresh import plan_refresh
+from launchpad.core.report import Report
+from launchpad.core.rerun import RerunOptions
+from launchpad.core.selection import Selection
+from launchpad.core.snapshot import Snapshot
+from launchpad.core.specs import plan_priority, plan_spec_update
+from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, PAUSED, STATES
+from launchpad.errors import BadDocument
+from launchpad.store.changing import Changed, change_workflows
+from launchpad.store.records import archived_by
+
+if TYPE_CHECKING:
+    from launchpad.store.store import Store
+
+logger = logging.getLogger("launchpad")
+
+Progress = Callable[[int], Any] | None
+
+#: A field of a spec on which the state of its firework depends.
+TOLERANCE = "spec._allow_fizzled_parents"
+
+
+class Defuse(Operation):
+    """Fireworks held until they are reignited; what has run of them is set back first."""
+
+    word = "defuse"
+
+    def __init__(self, options: RerunOptions, *, duplicates: bool, whole_workflows: bool, all_states: bool) -> None:
+        self.options, self.duplicates, self.whole_workflows = options, duplicates, whole_workflows
+        self.command = "defuse_wflows" if whole_workflows else "defuse_fws"
+        left_alone = {ARCHIVED, DEFUSED} if all_states else {ARCHIVED, DEFUSED, COMPLETED, FIZZLED}
+        self.members = tuple(state for state in STATES if state not in left_alone)
+
+    def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
+        return plan_defuse(snapshot, targets, self.options)
+
+
+class Unarchive(Operation):
+    """Workflows brought back as they were, as far as the history knows."""
+
+    command, word, whole_workflows = "unarchive_wflows", "unarchive", True
+
+    def __init__(self, launchpad: Holding) -> None:
+        self.launchpad = launchpad
+        self._archived_by: dict[Any, list[Plan]] = {}
+
+    def prepare(self, ids: Sequence[Any]) -> None:
+        self._archived_by = archived_by(self.launchpad.store, ids)
+
+    def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
+        return plan_unarchive(snapshot, self._archived_by.get(snapshot.workflow_id, ()))
+
+    def applied(self, changed: Changed, *, dry_run: bool) -> list[Outcome]:
+        if not dry_run:
+            self.launchpad._follow_restored(changed.plans)
+        return changed.outcomes
+
+
+class UpdateSpecs(Operation):
+    """Fields of specs changed by hand."""
+
+    command, word = "update_fws", "update"
+
+    def __init__(self, store: Store, modify: Callable[[dict[str, Any]], None]) -> None:
+        self.store, self._modify = store, modify
+
+    def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
+        return plan_spec_update(snapshot, targets, self._modify)
+
+    def applied(self, changed: Changed, *, dry_run: bool) -> list[Outcome]:
+        touched = {c.key for plan in changed.plans for c in plan.changes if any(path.startswith(TOLERANCE) for path in c.after)}
+        if touched and not dry_run:  # whether these wait, or not, depends on the field
+            change_workflows(
+                self.store,
+                lambda snapshot: plan_refresh(snapshot, [fw_id for fw_id in snapshot.graph.children if fw_id in touched]),
+                fw_ids=touched,
+                operation="refresh",
+            )
+        return changed.outcomes
+
+
+class Holding(Batching):
+    """What an operator holds, lets go, puts away and changes. A part of `LaunchPad`.
+
+    The methods that take a selection report on each firework (or workflow). `whole_workflows`: the selection chooses workflows,
+    of which everything that the command is for is changed. `dry_run`: only report. `reason`: for the history. `progress`: called
+    with the number done since. They raise EmptySelection, UnknownFirework, BadQuery: then nothing was changed.
+    """
+
+    if TYPE_CHECKING:  # of `Recording`, beside which this class always stands
+
+        def _follow_restored(self, plans: Sequence[Plan]) -> None: ...
+
+    def defuse(
+        self,
+        selection: Selection,
+        *,
+        whole_workflows: bool = False,
+        all_states: bool = False,
+        running: bool = False,
+        rerun_duplicates: bool = True,
+        dry_run: bool = False,
+        reason: str = "",
+        progress: Progress = None,
+    ) -> Report:
+        """Hold fireworks until they are reignited. What has run is set back first, with everything below it.
+
+        all_states: of whole workflows also what is COMPLETED or FIZZLED. running: also fireworks whose run is alive.
+        """
+        options = RerunOptions(
+            running=running,
+            keep_exception_details=self.settings.except_details_on_rerun,
+            run_expiration_seconds=self.settings.run_expiration_secs,
+            doing="defuses",
+        )
+        operation = Defuse(options, duplicates=rerun_duplicates, whole_workflows=whole_workflows, all_states=all_states)
+        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress)
+
+    def pause(
+        self,
+        selection: Selection,
+        *,
+        whole_workflows: bool = False,
+        dry_run: bool = False,
+        reason: str = "",
+        progress: Progress = None,
+    ) -> Report:
+        """Hold what has not started yet until it is resumed."""
+        operation = _simple("pause", plan_pause, PAUSABLE, whole_workflows)
+        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress)
+
+    def resume(
+        self,
+        selection: Selection,
+        *,
+        whole_workflows: bool = False,
+        dry_run: bool = False,
+        reason: str = "",
+        progress: Progress = None,
+    ) -> Report:
+        """Let go what was paused."""
+        operation = _simple("resume", plan_resume, (PAUSED,), whole_workflows)
+        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress)
+
+    def reignite(
+        self,
+        selection: Selection,
+        *,
+        whole_workflows: bool = False,
+        dry_run: bool = False,
+        reason: str = "",
+        progress: Progress = None,
+    ) -> Report:
+        """Let go what was defused. What had failed before has failed again."""
+        operation = _simple("reignite", plan_reignite, (DEFUSED,), whole_workflows)
+        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress)
+
+    def archive(
+        self,
+        selection: Selection,
+        *,
+        running: bool = False,
+        dry_run: bool = False,
+        reason: str = "",
+        progress: Progress = None,
+    ) -> Report:
+        """Put workflows away, with their launches. running: also those in which something runs; it is cut off."""
+
+        def planner(snapshot: Snapshot, targets: Targets) -> Plan:
+            return plan_archive(snapshot, running=running, run_expiration_seconds=self.settings.run_expiration_secs)
+
+        operation = Simple("archive_wflows", "archive", planner, whole_workflows=True)
+        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress)
+
+    def unarchive(self, selection: Selection, *, dry_run: bool = False, reason: str = "", progress: Progress = None) -> Report:
+        """Bring archived workflows back, exactly as they were where the history knows how they were archived."""
+        return self.carry_out(Unarchive(self), selection, dry_run=dry_run, reason=reason, progress=progress)
+
+    def set_priority(
+        self,
+        selection: Selection | int,
+        priority: int,
+        *,
+        whole_workflows: bool = False,
+        dry_run: bool = False,
+        reason: str = "",
+        progress: Progress = None,
+    ) -> Report:
+        """Set the priority of the fireworks selected, or of one named by its id: what has a higher one runs sooner."""
+        if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) >= 2**63:
+            raise BadDocument(f"A priority is a whole number of at most 64 bits, not {priority!r}.")
+
+        def planner(snapshot: Snapshot, targets: Targets) -> Plan:
+            return plan_priority(snapshot, targets, priority)
+
+        operation = Simple("set_priority", "set priorities", planner, whole_workflows=whole_workflows)
+        chosen = selection if isinstance(selection, Selection) else _one(selection)
+        return self.carry_out(operation, chosen, dry_run=dry_run, reason=reason, progress=progress)
+
+    def update_fireworks(
+        self,
+        selection: Selection,
+        changes: Mapping[str, Any],
+        *,
+        mongo: bool = False,
+        dry_run: bool = False,
+        reason: str = "",
+        progress: Progress = None,
+    ) -> Report:
+        """Change the specs of fireworks that have not run: WAITING, READY, FIZZLED, DEFUSED or PAUSED ones.
+
+        changes: values by path inside the spec, dots between nested keys (``{"input.cutoff": 500}``); with `mongo` an update
+        with operators ($set, $unset, $inc, $push, $pull …) whose paths begin with ``spec.``.
+        """
+        from launchpad.store.specupdates import modifier, setting_fields
+
+        operation = UpdateSpecs(self.store, modifier(changes) if mongo else setting_fields(changes))
+        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress)
+
+    # FireWorks' methods of the same concepts
+
+    def defuse_fw(self, fw_id: int, rerun_duplicates: bool = True) -> dict[str, Any] | None:
+        """Defuse one firework and return its document, or None if it was not; then the log says why. Raises UnknownFirework."""
+        return self._document_if_changed(fw_id, self.defuse(_one(fw_id), rerun_duplicates=rerun_duplicates))
+
+    def pause_fw(self, fw_id: int) -> dict[str, Any] | None:
+        """Pause one firework and return its document, or None if it was not; then the log says why. Raises UnknownFirework."""
+        return self._document_if_changed(fw_id, self.pause(_one(fw_id)))
+
+    def resume_fw(self, fw_id: int) -> dict[str, Any] | None:
+        """Resume one firework and return its document, or None if it was not; then the log says why. Raises UnknownFirework."""
+        return self._document_if_changed(fw_id, self.resume(_one(fw_id)))
+
+    def reignite_fw(self, fw_id: int) -> dict[str, Any] | None:
+        """Reignite one firework and return its document, or None if it was not; then the log says why. Raises UnknownFirework."""
+        return self._document_if_changed(fw_id, self.reignite(_one(fw_id)))
+
+    def defuse_wf(self, fw_id: int, defuse_all_states: bool = True) -> None:
+        """Defuse the workflow of a firework; without `defuse_all_states` not what is COMPLETED or FIZZLED."""
+        _log_refused(self.defuse(_one(fw_id), whole_workflows=True, all_states=defuse_all_states))
+
+    def pause_wf(self, fw_id: int) -> None:
+        """Pause what has not started in the workflow of a firework."""
+        _log_refused(self.pause(_one(fw_id), whole_workflows=True))
+
+    def resume_wf(self, fw_id: int) -> None:
+        """Resume what is PAUSED in the workflow of a firework."""
+        _log_refused(self.resume(_one(fw_id), whole_workflows=True))
+
+    def reignite_wf(self, fw_id: int) -> None:
+        """Reignite what is DEFUSED in the workflow of a firework."""
+        _log_refused(self.reignite(_one(fw_id), whole_workflows=True))
+
+    def archive_wf(self, fw_id: int) -> None:
+        """Archive the workflow of a firework."""
+        _log_refused(self.archive(_one(fw_id)))
+
+    def update_spec(self, fw_ids: Iterable[int], spec_document: Mapping[str, Any], mongo: bool = False) -> None:
+        """Change the specs of fireworks, as `update_fireworks` does; those that cannot be are logged."""
+        _log_refused(self.update_fireworks(Selection(fw_ids=tuple(fw_ids)), spec_document, mongo=mongo))
+
+    def _document_if_changed(self, fw_id: int, report: Report) -> dict[str, Any] | None:
+        _log_refused(report)
+        changed = any(outcome.fw_id == fw_id for outcome in report.changed)
+        return self.store.backend.find_one(FIREWORKS, {"fw_id": fw_id}) if changed else None
+
+
+def _simple(
+    verb: str, planner: Callable[[Snapshot, Iterable[int]], Plan], members: Sequence[str], whole_workflows: bool
+) -> Operation:
+    command = f"{verb}_wflows" if whole_workflows else f"{verb}_fws"
+    return Simple(command, verb, planner, whole_workflows=whole_workflows, members=members)
+
+
+def _one(fw_id: int) -> Selection:
+    return Selection(fw_ids=(fw_id,))
+
+
+def _log_refused(report: Report) -> None:
+    for outcome in report.refused + report.moved:
+        logger.error("Firework %d is left as it was: it %s.", outcome.fw_id, outcome.text)
