@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from bson import ObjectId
 
 from launchpad.errors import AccessDenied, ConfigurationError, NewerFormat, NotADatabase, StoreError, StoreUnreachable
 from launchpad.store.backend import DeleteMany, Index, Insert, Update, UpdateMany
@@ -521,3 +522,13 @@ def test_ten_thousand_ids_in_one_query_go_by_the_index(many) -> None:
     assert many.index_used("fireworks", {"fw_id": {"$in": ids}}) == "fw_id_1"
     assert many.count("workflows", {"nodes": {"$in": ids}}) == 200
     assert many.index_used("workflows", {"nodes": {"$in": ids}}) == "nodes_1"
+
+
+def test_many_ids_of_any_kind_go_by_the_index(many) -> None:
+    documents = list(many.find("workflows", {}))
+    odd = [document["_id"] for document in documents] + [ObjectId() for _ in range(5000)] + ["x\0y", 1.5, True]
+    assert many.count("workflows", {"_id": {"$in": odd}}) == 200
+    assert many.index_used("workflows", {"_id": {"$in": odd}}) == "_id_"
+    many.write("workflows", [Insert({"_id": 999, "nodes": [1.5, "x\0y", {"odd": 1}]})])
+    assert [doc["_id"] for doc in many.find("workflows", {"nodes": {"$in": [*range(5000, 5500), "x\0y"]}})] == [999]
+    assert [doc["_id"] for doc in many.find("workflows", {"nodes": {"$in": [*range(5000, 5500), 1.5]}})] == [999]

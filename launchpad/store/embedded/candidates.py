@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,9 @@ from launchpad.store.embedded.matching import is_operators, is_true
 if TYPE_CHECKING:
     from launchpad.store.embedded.file import Session
 
-#: More values than this in `$in` go by JSON or not by the index at all.
-_MOST_PARAMETERS = 500
+#: More numbers or texts than this in `$in` go to SQLite as one JSON list; of other values, more than it takes go by no index.
+_MANY_PARAMETERS = 100
+_MOST_PARAMETERS = 10_000 if sqlite3.sqlite_version_info >= (3, 32) else 400
 
 
 @dataclass
@@ -166,14 +168,15 @@ def _membership(column: str, keys: Sequence[Key]) -> Condition | None:
     """Say that a column has one of these keys."""
     if len(keys) == 1:
         return Condition(f"{column} = ?", list(keys), exact=True)
-    if len(keys) <= _MOST_PARAMETERS:
-        return Condition(f"{column} IN ({', '.join('?' * len(keys))})", list(keys), exact=True)
     plain = [key for key in keys if key is not ODD]
-    if not all(isinstance(key, int) or (isinstance(key, str) and "\0" not in key) for key in plain):
+    as_json = all(isinstance(key, int) or (isinstance(key, str) and "\0" not in key) for key in plain)
+    if len(keys) > _MANY_PARAMETERS and as_json:
+        either = f" OR {column} = ?" if len(plain) < len(keys) else ""
+        sql = f"({column} IN (SELECT value FROM json_each(?)){either})"
+        return Condition(sql, [json.dumps(plain), *([ODD] if either else [])], exact=True)
+    if len(keys) > _MOST_PARAMETERS:
         return None
-    either = " OR key = ?" if len(plain) < len(keys) else ""
-    sql = f"({column} IN (SELECT value FROM json_each(?)){either})"
-    return Condition(sql, [json.dumps(plain), *([ODD] if either else [])], exact=True)
+    return Condition(f"{column} IN ({', '.join('?' * len(keys))})", list(keys), exact=True)
 
 
 def _range(session: Session, place: Path, operator: str, operand: Any) -> Condition | None:

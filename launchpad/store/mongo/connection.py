@@ -60,9 +60,9 @@ class Connection:
         Raises StoreUnreachable, AccessDenied, ConfigurationError, WeakWriteConcern.
         """
         if self._database is None or self._pid != os.getpid():
+            self._database = None
             client = self._client = self._make_client()
             self._pid = os.getpid()
-            self._database = None
             try:
                 hello = client.admin.command("hello")
             except PyMongoError as error:
