@@ -8,6 +8,7 @@ import faulthandler
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -163,6 +164,8 @@ def _run(main: Callable[[TaskEnd], None], channel: TaskEnd) -> None:
         os._exit(1)
     if os.getpid() != channel.owner:  # a task forked, and both came back from it
         os._exit(0)
+    # As at the end of any Python program: wait for the threads and pools that tasks have left working.
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):

@@ -14,7 +14,7 @@ from launchpad.runner.patience import Limits
 from launchpad.runner.resultfile import find_results, recover_result
 from launchpad.runner.worker import ResultKept, Worker
 from tests.runner.sample_tasks import Fail, Note, Wait
-from tests.runner.working import Rlaunch, is_running, launch_of, pid_of_task, state_of, trace_of, until
+from tests.runner.working import Rlaunch, is_running, launch_of, lpad, pid_of_task, state_of, trace_of, until
 from tests.servers import Mongod
 
 pytestmark = pytest.mark.mongod
@@ -57,7 +57,8 @@ def test_a_result_that_cannot_be_stored_lies_in_a_file_that_is_taken_in_later(aw
     assert path.stat().st_mode & 0o777 == 0o600
     assert json.loads(path.read_text())["action"]["stored_data"] == {"a": 1, "waited": True}
     assert state_of(away, 1) == "RUNNING"
-    recover_result(away, path)
+    status, out, errors = lpad("recover_results", str(folder), launchpad_file=server_file)
+    assert (status, "launch 1 is COMPLETED" in out) == (0, True), errors
     assert state_of(away, 1) == "COMPLETED"
     assert launch_of(away, 1)["action"]["stored_data"] == {"a": 1, "waited": True}
     assert list(find_results([folder])) == []

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
+import multiprocessing
+import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from launchpad import Firework, FWorker, LaunchPad, PyTask, ScriptTask, Workflow
 from tests.runner.sample_tasks import AskForMore, Detour, Fail, HandOnObject, Note, OpenObject, Remember, ReturnNonsense
-from tests.runner.working import firework, launch_of, state_of, trace_of
+from tests.runner.working import firework, is_running, launch_of, state_of, trace_of
 
 
 def only_id(launchpad: LaunchPad, *tasks, **options) -> int:
@@ -239,6 +244,41 @@ def test_an_action_file_that_is_none_fails_the_task_that_wrote_it(launchpad, run
     run_all()
     assert launch_of(launchpad, fw_id)["action"]["stored_data"]["_task_n"] == 1
     assert "FWAction.json" in trace_of(launchpad, fw_id)
+
+
+# what tasks leave behind
+
+
+def test_threads_and_pools_that_a_task_leaves_are_waited_for_and_tidied(launchpad, run_all, folder):
+    names = ("leave_a_thread", "leave_a_pool_of_threads", "leave_a_pool_of_processes")
+    fw_id = only_id(launchpad, *(PyTask(func=f"tests.runner.test_tasks.{name}") for name in names))
+    began = time.monotonic()
+    run_all()
+    assert time.monotonic() - began < 15
+    assert state_of(launchpad, fw_id) == "COMPLETED"
+    assert next(folder.rglob("from_thread")).read_text() == "done"
+    assert not is_running(int(next(folder.rglob("pool_pid")).read_text()))
+
+
+def leave_a_thread():
+    def work():
+        time.sleep(0.5)
+        Path("from_thread").write_text("done")
+
+    threading.Thread(target=work).start()
+
+
+def leave_a_pool_of_threads():
+    _left.append(concurrent.futures.ThreadPoolExecutor(2))
+    _left[-1].submit(int, 1).result()
+
+
+def leave_a_pool_of_processes():
+    _left.append(multiprocessing.get_context("fork").Pool(1))
+    Path("pool_pid").write_text(str(_left[-1].apply(os.getpid)))
+
+
+_left = []
 
 
 # reserved keys

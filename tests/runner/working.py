@@ -52,7 +52,17 @@ class Rlaunch:
     def __exit__(self, *exception: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def lpad(*arguments: str, launchpad_file: Path) -> tuple[int, str, str]:
+    """Run a real lpad and return (exit status, stdout, stderr)."""
+    command = [sys.executable, "-m", "lpad", "-l", str(launchpad_file), *arguments]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr
 
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
