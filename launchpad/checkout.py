@@ -15,8 +15,9 @@ from launchpad.core.changes import LAUNCHES, Plan
 from launchpad.core.documents import EMPTY_ACTION, action_of, iso
 from launchpad.core.launches import ended_fields, failed_action, history_entry, new_launch
 from launchpad.core.refresh import plan_refresh
+from launchpad.core.release import plan_release
 from launchpad.core.snapshot import Snapshot
-from launchpad.core.states import COMPLETED, FIZZLED, RESERVED, RUNNING
+from launchpad.core.states import COMPLETED, ENDED, FIZZLED, RESERVED, RUNNING
 from launchpad.core.takeover import plan_takeover
 from launchpad.errors import BadDocument, Fenced, UnknownLaunch
 from launchpad.model import Firework, FWorker
@@ -25,6 +26,7 @@ from launchpad.store import claiming, leases
 from launchpad.store.changing import change_workflows
 from launchpad.store.duplicates import fireworks_with_launches, launches_of_duplicates
 from launchpad.store.journal import help_entries
+from launchpad.store.leftovers import tidy
 from launchpad.store.locks import locked_entries
 
 if TYPE_CHECKING:
@@ -89,12 +91,21 @@ class Checkout:
             self._ended = ended_fields(self.launch, state, action_of(action or {}), self._store.now(), cause)
             if trackers is not None:
                 self._ended["trackers"] = trackers
-        self._launchpad.end_launch(self.launch_id, self.token, self._ended)
+        try:
+            self._launchpad.end_launch(self.launch_id, self.token, self._ended)
+        except BadDocument:  # nothing of it was stored: the run may still be ended in another way
+            self._ended = None
+            raise
 
     def release(self, reason: str) -> None:
         """Give the firework back as if it had never been claimed; nothing of it may have been started."""
         logger.info("Firework %d is given back: %s", self.fw_id, reason)
-        claiming.give_back(self._store, self.fw_id, self.launch_id)
+
+        def planner(snapshot: Snapshot) -> Plan:
+            return plan_release(snapshot, self.fw_id, self.launch_id)
+
+        change_workflows(self._store, planner, fw_ids=[self.fw_id], operation="release")
+        claiming.forget_launch(self._store, self.launch_id)
 
     @property
     def _running_entry(self) -> str:
@@ -155,19 +166,22 @@ class Working:
                 passed_over.append(candidate["fw_id"])
                 if candidate.get("spec", {}).get("_dupefinder") and self._take_over(candidate["fw_id"]):
                     continue
-                reserved = self._start_reserved(candidate, launch_dir) if candidate["state"] == RESERVED else None
-                if reserved is None and launch is None:
-                    launch = self._new_launch(candidate["fw_id"], fworker, launch_dir, host, ip, state)
+                if candidate["state"] == RESERVED:
+                    used = self._start_reserved(candidate, launch_dir)
+                    if used is None:  # somebody is just starting it
+                        continue
+                elif launch is None:
+                    used = launch = self._new_launch(candidate["fw_id"], fworker, launch_dir, host, ip, state)
                     claiming.insert_launch(store, launch)
-                elif reserved is None and launch is not None:
+                else:
+                    used = launch = {**launch, "fw_id": candidate["fw_id"]}
                     claiming.move_launch(store, launch["launch_id"], candidate["fw_id"])
-                    launch["fw_id"] = candidate["fw_id"]
-                used = reserved or launch
-                assert used is not None
                 firework = claiming.take(store, candidate, used["launch_id"], state)
-                if firework is not None:
-                    claiming.mirror(store, firework["fw_id"], state)
+                if firework is None:
+                    continue
+                if claiming.mirror(store, firework["fw_id"], used["launch_id"], state):
                     return firework, used
+                launch = None  # taken away again, with the launch
             if fw_id is not None:
                 break
         if launch is not None:
@@ -227,16 +241,29 @@ class Working:
             return plan_takeover(snapshot, fw_id, launch_ids)
 
         changed = change_workflows(self.store, planner, fw_ids=[fw_id], operation="take over")
-        return any(plan.changes for plan in changed.plans)
+        if not any(plan.changes for plan in changed.plans):
+            return False
+        # A run that ended while it was taken over has told its workflow, but not this one.
+        ended = [launch["launch_id"] for launch in self.store.launches(launch_ids).values() if launch["state"] in ENDED]
+        self.follow_up(ended)
+        return True
 
     # the end of a run
 
     def end_launch(self, launch_id: int, token: str | None, fields: dict[str, Any], *, also: tuple[str, ...] = ()) -> None:
         """Store how a launch ended, and let its workflows follow. Raises Fenced, StoreUnreachable."""
         if not leases.end(self.store, launch_id, token, fields, also=also):
-            leases.end_archived(self.store, launch_id, token, fields)
+            self._keep_late_result(launch_id, token, fields)
             raise Fenced(launch_id=launch_id)
         self.follow_up([launch_id], patience=self.settings.wflock_expiration_secs)
+
+    def _keep_late_result(self, launch_id: int, token: str | None, fields: dict[str, Any]) -> None:
+        """Put a result that comes too late where the run is archived; if it is only on its way there, help first."""
+        moving = self.store.backend.find_one(LAUNCHES, {"launch_id": launch_id, "archived": {"$exists": True}})
+        if moving:
+            entries = locked_entries(self.store, self.store.workflows_of([moving["fw_id"]], fields={"_id": 1}))
+            help_entries(self.store, entries)
+        leases.end_archived(self.store, launch_id, token, fields)
 
     def follow_up(self, launch_ids: Iterable[int], *, patience: float = 5.0) -> bool:
         """Let workflows follow launches that have ended; True if all could. Safe to do twice, and by several at once."""
@@ -252,7 +279,9 @@ class Working:
         try:
             changed = change_workflows(self.store, planner, fw_ids=fw_ids, operation="follow", patience=patience)
         except BadDocument as error:
-            self._refuse_action(launch_id, error)
+            if not self._refuse_action(launch_id, error):
+                logger.warning("What launch %d did cannot be taken in: %s", launch_id, error)
+                return False
             return self._follow(launch_id, patience)
         if changed.unavailable:
             logger.warning("A workflow of launch %d is locked; what it did will be taken in by `lpad recover`.", launch_id)
@@ -260,13 +289,16 @@ class Working:
         leases.followed(self.store, launch_id)
         return True
 
-    def _refuse_action(self, launch_id: int, error: BadDocument) -> None:
-        """Turn a launch whose action cannot be applied into a failed one: nothing of the action has taken effect."""
+    def _refuse_action(self, launch_id: int, error: BadDocument) -> bool:
+        """Turn a launch whose action cannot be applied into a failed one: nothing of the action has taken effect.
+
+        False if it is no completed one (any more).
+        """
         launch = self.store.launches([launch_id])[launch_id]
         stored = action_of(self.store.resolve_action(launch).get("action"))["stored_data"]
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         action = failed_action("the action of the firework could not be applied", trace, _returned_stored_data=stored)
-        leases.turn_into_failure(self.store, launch_id, len(launch["state_history"]) - 1, action)
+        return leases.turn_into_failure(self.store, launch_id, len(launch["state_history"]) - 1, action)
 
     def accept_result(self, document: Mapping[str, Any]) -> int:
         """Take in a result that a worker could not deliver (the content of FW_result.json); return its fw_id.
@@ -280,10 +312,14 @@ class Working:
         launch = self.store.launches([document["launch_id"]]).get(document["launch_id"])
         if launch is None:
             raise UnknownLaunch(launch_id=document["launch_id"])
-        state = document["state"]
-        fields = ended_fields(launch, state, action_of(document["action"] or {}), self.store.now(), document.get("cause"))
         # It was declared lost meanwhile: but here is what it did, and nobody has run it again.
         was_lost = (FIZZLED,) if (launch.get("cause") or {}).get("kind") == "lost" else ()
+        is_same = (launch.get("lease") or {}).get("token") == document["token"] and "archived" not in launch
+        if is_same and launch["state"] in ENDED and not was_lost:
+            self.follow_up([launch["launch_id"]])  # it was taken in before
+            return int(launch["fw_id"])
+        action = action_of(document["action"] or {})
+        fields = ended_fields(launch, document["state"], action, self.store.now(), document.get("cause"))
         self.end_launch(document["launch_id"], document["token"], fields, also=was_lost)
         return int(launch["fw_id"])
 
@@ -352,16 +388,20 @@ class Working:
         """Finish what crashed commands and workers left behind, and return a sentence for each thing done.
 
         Entries in locks are carried out, launches that ended are followed, runs whose lease ran out become FIZZLED with the
-        cause "lost". Safe at any time, and by several at once.
+        cause "lost", copies of states are mended. Safe at any time, and by several at once.
         """
         said = []
-        entries = locked_entries(self.store)
-        if entries:
+        if entries := locked_entries(self.store):
             help_entries(self.store, entries)
             said.append(f"{len(entries)} interrupted change{'s' if len(entries) > 1 else ''} of workflows finished.")
+        if removed := tidy(self.store):
+            said.append(f"{removed} workflow{'s' if removed > 1 else ''} removed whose adding was broken off.")
         said += self._declare_lost()
         for launch in list(leases.unfollowed(self.store)):
             said += self._recover_unfollowed(launch)
+        if wrong := claiming.wrongly_mirrored(self.store):
+            claiming.mirror_again(self.store, wrong)
+            said += [f"Firework {fw_id} was shown by its workflow in a state that it has not." for fw_id in wrong]
         return said
 
     def _declare_lost(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES
@@ -15,7 +15,8 @@ from launchpad.store.store import Store, one_of
 def archive(store: Store, entries: Sequence[Entry]) -> None:
     """Move launches that no firework lists as active any more to `archived_launches`.
 
-    Marked first, so that a worker still writing to one notices; then copied; then removed.
+    Marked first, so that a worker still writing to one notices; then copied; then removed. A launch that two fireworks share
+    stays until both have let it go: an archived one names all that did.
     """
     stamps: dict[int, dict[str, Any]] = {}
     for entry in entries:
@@ -29,15 +30,26 @@ def archive(store: Store, entries: Sequence[Entry]) -> None:
     moving = [launch_id for launch_id in stamps if launch_id not in shared]
     if not moving:
         return
+    _name_all(store, {launch_id: stamps[launch_id] for launch_id in moving})
     first = stamps[moving[0]]
     store.write(LAUNCHES, [UpdateMany({"launch_id": one_of(moving)}, {"$set": {"archived": {**first, "fw_ids": []}}})])
     copies = [{**document, "archived": stamps[document["launch_id"]]} for document in store.by_ids(LAUNCHES, "launch_id", moving)]
+    for document in copies:
+        document.pop("pending", None)  # there is nothing any more that could follow it
     _put(store, copies)
     # A launch that moved earlier, for another firework that listed it, learns of this one too.
     earlier = set(moving) - {document["launch_id"] for document in copies}
     told = [Update({"launch_id": n}, {"$addToSet": {"archived.fw_ids": {"$each": stamps[n]["fw_ids"]}}}) for n in sorted(earlier)]
     store.write(ARCHIVED_LAUNCHES, told)
     store.write(LAUNCHES, [DeleteMany({"launch_id": one_of(moving)})])
+
+
+def _name_all(store: Store, stamps: Mapping[int, dict[str, Any]]) -> None:
+    """Add the fireworks that let a launch go earlier, while another one still listed it."""
+    for document in store.by_ids(FIREWORKS, "archived_launches", stamps, fields={"fw_id": 1, "archived_launches": 1}):
+        for launch_id in document["archived_launches"]:
+            if launch_id in stamps and document["fw_id"] not in stamps[launch_id]["fw_ids"]:
+                stamps[launch_id]["fw_ids"].append(document["fw_id"])
 
 
 def _put(store: Store, copies: Sequence[dict[str, Any]]) -> None:

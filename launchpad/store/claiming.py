@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from launchpad.core.changes import FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.core.changes import FIREWORKS, LAUNCHES, WORKFLOWS, Plan
 from launchpad.core.documents import iso
+from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import COMPLETED, READY, RESERVED, RUNNING, WAITING
 from launchpad.store.backend import DeleteMany, Insert, Update
+from launchpad.store.changing import change_workflows
 from launchpad.store.store import Store
 
 #: How many candidates are looked at in one query; workers at the same moment go down the same list.
@@ -63,27 +65,48 @@ def take(store: Store, candidate: Mapping[str, Any], launch_id: int, state: str)
     )
 
 
-def give_back(store: Store, fw_id: int, launch_id: int) -> bool:
-    """Undo `take` for a firework that was not started."""
-    done = store.backend.find_one_and_update(
-        FIREWORKS,
-        {"fw_id": fw_id, "state": {"$in": [RUNNING, RESERVED]}, "launches": {"$eq": [launch_id]}},
-        {"$set": {"state": READY, "updated_on": iso(store.now()), "launches": []}},
-        fields={"fw_id": 1},
-    )
-    store.write(LAUNCHES, [DeleteMany({"launch_id": launch_id})])
-    if done:
-        mirror(store, fw_id, READY)
-    return done is not None
+def mirror(store: Store, fw_id: int, launch_id: int, state: str) -> bool:
+    """Write what was taken into its workflow; False when it is not ours any more, so that nothing must be started.
 
-
-def mirror(store: Store, fw_id: int, state: str) -> None:
-    """Write a firework's new state into its workflow. A lock does not hinder: whoever holds it reads the fireworks back."""
-    operations = [Update({"nodes": fw_id}, {"$set": {f"fw_states.{fw_id}": state, "updated_on": store.now()}})]
-    if state == RUNNING:
-        # Of all workflow states only these two change by one firework more that is running.
-        operations.append(Update({"nodes": fw_id, "state": {"$in": [READY, RESERVED]}}, {"$set": {"state": RUNNING}}))
+    Whoever makes a firework READY writes that into the workflow first, so there is nothing else to write over.
+    """
+    shown = {"nodes": fw_id, f"fw_states.{fw_id}": {"$in": [READY, RESERVED]}}
+    copied = {f"fw_states.{fw_id}": state, "updated_on": store.now()}
+    # Of all workflow states only these change by one firework more that is running, or reserved.
+    changing = {"$in": [READY, RESERVED] if state == RUNNING else [READY]}
+    operations = [
+        Update({**shown, "state": changing}, {"$set": {**copied, "state": state}}),
+        Update(shown, {"$set": copied}),
+        Update({"nodes": fw_id, "fw_states": {"$in": [None, {}]}, "state": changing}, {"$set": {"state": state}}),
+    ]
     store.write(WORKFLOWS, operations, ordered=True)
+    # It may have been rerun before we wrote: then what we wrote is wrong.
+    if store.backend.find_one(FIREWORKS, {"fw_id": fw_id, "launches": launch_id}, fields={"fw_id": 1}):
+        return True
+    mirror_again(store, [fw_id])
+    return False
+
+
+def mirror_again(store: Store, fw_ids: Iterable[int]) -> None:
+    """Copy the states of fireworks into their workflows once more, under the lock."""
+    wanted = list(fw_ids)
+
+    def planner(snapshot: Snapshot) -> Plan:
+        return Plan(snapshot.workflow_id, mirror=tuple(fw_id for fw_id in wanted if fw_id in snapshot.graph.children))
+
+    change_workflows(store, planner, fw_ids=wanted, operation="mirror")
+
+
+def wrongly_mirrored(store: Store) -> list[int]:
+    """Return the fireworks that are RUNNING or RESERVED, and something else by their workflow."""
+    wrong = []
+    taken = store.backend.find(FIREWORKS, {"state": {"$in": [RUNNING, RESERVED]}}, fields={"fw_id": 1, "state": 1})
+    while batch := {doc["fw_id"]: doc["state"] for doc in itertools.islice(taken, 1000)}:
+        for workflow in store.workflows_of(batch, fields={"nodes": 1, "fw_states": 1}):
+            copies = workflow.get("fw_states") or {}
+            here = [fw_id for fw_id in workflow["nodes"] if fw_id in batch] if copies else []
+            wrong += [fw_id for fw_id in here if copies.get(str(fw_id)) != batch[fw_id]]
+    return wrong
 
 
 def insert_launch(store: Store, launch: dict[str, Any]) -> None:
@@ -96,8 +119,9 @@ def move_launch(store: Store, launch_id: int, fw_id: int) -> None:
 
 
 def forget_launch(store: Store, launch_id: int) -> None:
-    """Remove a launch that nothing was started with."""
-    store.write(LAUNCHES, [DeleteMany({"launch_id": launch_id})])
+    """Remove a launch that nothing was started with, and that no firework lists."""
+    if not store.backend.find_one(FIREWORKS, {"launches": launch_id}, fields={"fw_id": 1}):
+        store.write(LAUNCHES, [DeleteMany({"launch_id": launch_id, "archived": {"$exists": False}})])
 
 
 def anything_ready(store: Store, query: Mapping[str, Any], *, passed_over: Iterable[int] = ()) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import bson
 
 from launchpad.core.changes import ArchivedLaunch, Change, Insert, Plan, RestoredLaunch
+from launchpad.store.backend import DeleteMany, Operation, UpdateMany
 from launchpad.store.store import ENTRIES, Store
 
 PENDING, COMMITTED, APPLIED = "pending", "committed", "applied"
@@ -124,3 +125,17 @@ def load_entries(store: Store, query: Mapping[str, Any]) -> list[Entry]:
                 document["changes"] += part["changes"]
                 document["inserts"] += part["inserts"]
     return [Entry.from_document(document) for document in documents]
+
+
+def closing(done: Iterable[tuple[str, str | None]]) -> list[Operation]:
+    """Return what closes entries, (id, command), that were carried out: those of commands are kept."""
+    ids: dict[bool, list[str]] = {True: [], False: []}
+    for entry_id, rerun_id in done:
+        ids[rerun_id is not None].append(entry_id)
+    kept: list[Operation] = [UpdateMany({"_id": {"$in": ids[True]}}, {"$set": {"state": APPLIED}})] if ids[True] else []
+    return kept + removal(ids[False])
+
+
+def removal(entry_ids: Sequence[str]) -> list[Operation]:
+    """Return what removes entries, with their parts."""
+    return [DeleteMany({"part_of": {"$in": list(entry_ids)}}), DeleteMany({"_id": {"$in": list(entry_ids)}})] if entry_ids else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -12,59 +13,66 @@ from launchpad.core.changes import FIREWORKS, WORKFLOWS, Change
 from launchpad.core.states import READY, WAITING
 from launchpad.errors import LaunchpadError, StoreUnreachable
 from launchpad.store.backend import DeleteMany, Insert
-from launchpad.store.entries import COMMITTED, Entry
+from launchpad.store.entries import COMMITTED, Entry, load_entries, removal
 from launchpad.store.journal import carry_out
 from launchpad.store.store import ENTRIES, Store
+
+ADD = "add"
 
 
 def insert_workflows(store: Store, workflows: Sequence[tuple[dict[str, Any], list[dict[str, Any]]]]) -> None:
     """Insert workflows: (workflow, its fireworks) as they are to be.
 
-    Fireworks come first, none of them READY; then the workflow, locked by a journal entry that makes the roots READY; whoever
-    meets the lock of a dead process finishes that. Raises DuplicateKey, DocumentTooLarge: then nothing is left behind.
+    The journal entries come first, so that what a dead process leaves can be found; then the fireworks, none of them READY; then
+    the workflows, locked by their entries, which make the roots READY: whoever meets such a lock finishes that. Raises
+    DuplicateKey, DocumentTooLarge: then nothing is left behind.
     """
     entries = []
     for workflow, fireworks in workflows:
         workflow["_id"] = ObjectId()
         entry = _entry(store, workflow["_id"], fireworks)
-        workflow["locked"] = {"owner": store.owner(), "entry": entry.entry_id, "operation": "add", "since": entry.on}
+        lock = {"owner": store.owner(), "entry": entry.entry_id, "operation": ADD, "since": entry.on}
+        workflow["locked"] = {**lock, "mirrored": True}  # its copies of the states are as they will be
         entries.append(entry)
     waiting = [
-        {**firework, "state": WAITING} if firework["state"] == READY else firework
+        {"_id": ObjectId(), **firework, "state": WAITING if firework["state"] == READY else firework["state"]}
         for _, fireworks in workflows
         for firework in fireworks
     ]
     try:
-        store.write(FIREWORKS, [Insert({"_id": ObjectId(), **firework}) for firework in waiting])
         store.write(ENTRIES, [Insert(document) for entry in entries for document in entry.to_documents()])
+        store.write(FIREWORKS, [Insert(firework) for firework in waiting])
         store.write(WORKFLOWS, [Insert(workflow) for workflow, _ in workflows])
     except StoreUnreachable:
         raise
     except LaunchpadError:
-        _take_out(store, workflows, entries, waiting)
+        # By `_id`, for another's firework of the same fw_id is not ours to remove.
+        store.write(WORKFLOWS, [DeleteMany({"_id": {"$in": [workflow["_id"] for workflow, _ in workflows]}})])
+        store.write(FIREWORKS, [DeleteMany({"_id": {"$in": [firework["_id"] for firework in waiting]}})])
+        store.write(ENTRIES, removal([entry.entry_id for entry in entries]))
         raise
     carry_out(store, entries)
 
 
 def _entry(store: Store, workflow_id: ObjectId, fireworks: Sequence[dict[str, Any]]) -> Entry:
+    """Return the entry that makes a workflow's roots READY. It names all fireworks."""
     changes = tuple(
-        Change(FIREWORKS, firework["fw_id"], {"state": WAITING}, {"state": READY, "updated_on": firework["updated_on"]})
+        Change(FIREWORKS, firework["fw_id"], {}, {"state": firework["state"], "updated_on": firework["updated_on"]})
         for firework in fireworks
-        if firework["state"] == READY
     )
-    return Entry(uuid.uuid4().hex, workflow_id, "add", None, COMMITTED, store.now(), changes, (), (), None)
+    return Entry(uuid.uuid4().hex, workflow_id, ADD, None, COMMITTED, store.now(), changes, (), (), None)
 
 
-def _take_out(
-    store: Store,
-    workflows: Sequence[tuple[dict[str, Any], list[dict[str, Any]]]],
-    entries: Sequence[Entry],
-    fireworks: Sequence[dict[str, Any]],
-) -> None:
-    """Remove what went in of a batch that cannot go in as a whole; another's firework of the same id is not ours to remove."""
-    stamps = {firework["fw_id"]: firework["updated_on"] for firework in fireworks}
-    store.write(WORKFLOWS, [DeleteMany({"_id": {"$in": [workflow["_id"] for workflow, _ in workflows]}})])
-    store.write(
-        FIREWORKS, [DeleteMany({"fw_id": fw_id, "state": WAITING, "updated_on": stamp}) for fw_id, stamp in stamps.items()]
-    )
-    store.write(ENTRIES, [DeleteMany({"_id": {"$in": [entry.entry_id for entry in entries]}})])
+def remove_unfinished(store: Store, before: dt.datetime) -> int:
+    """Remove the fireworks of workflows that were begun before a moment and never came to be; return how many workflows."""
+    begun = load_entries(store, {"state": COMMITTED, "operation": ADD, "on": {"$lt": before}})
+    there = {document["_id"] for document in store.by_ids(WORKFLOWS, "_id", [e.workflow_id for e in begun], fields={"_id": 1})}
+    unfinished = [entry for entry in begun if entry.workflow_id not in there]
+    for entry in unfinished:
+        stamps = {change.key: change.after["updated_on"] for change in entry.changes}
+        for workflow in store.workflows_of(stamps, fields={"nodes": 1}):
+            for fw_id in workflow["nodes"]:
+                stamps.pop(fw_id, None)  # an id that was in use already
+        store.write(FIREWORKS, [DeleteMany({"fw_id": fw_id, "updated_on": stamp}) for fw_id, stamp in stamps.items()])
+    store.write(ENTRIES, removal([entry.entry_id for entry in unfinished]))
+    return len(unfinished)

@@ -1,4 +1,4 @@
-"""Plans applied so that a crash at any write leaves nothing half done: write down, lock, apply, mirror, close.
+"""Plans applied so that a crash at any write leaves nothing half done: write down, lock, apply, mirror, unlock, close.
 
 One entry per workflow holds all its changes before any is made. Whoever meets a workflow whose lock names an entry carries
 that entry out himself: helping, not waiting. For a batch of workflows each step is one command.
@@ -9,7 +9,8 @@ that entry out himself: helping, not waiting. For a batch of workflows each step
     aborted     it went back; only its owner removes it, so that nobody takes its absence for success
     applied     done; entries of commands are kept for history and undo, those of workers are removed
 
-Until the entry is committed nothing becomes READY, so nobody can start a firework whose descendants are not set back yet.
+Until the entry is committed nothing becomes READY, so nobody can start a firework whose descendants are not set back yet; and
+each firework goes on listing its launches, so that nobody takes one for unused that may yet stay.
 Every change and every change back writes its own `updated_on`, which the next filter names: a late writer matches nothing.
 """
 
@@ -19,23 +20,37 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from launchpad.core import states
 from launchpad.core.changes import FIREWORKS, KEY_FIELD, WORKFLOWS, Change, Plan
-from launchpad.core.documents import ABSENT, get_path, iso
-from launchpad.core.graph import Graph
-from launchpad.core.snapshot import MANY_STATES
+from launchpad.core.documents import iso
 from launchpad.core.states import READY, WAITING
+from launchpad.errors import BadDocument
 from launchpad.store.archiving import archive, restore
-from launchpad.store.backend import DeleteMany, Insert, Update, UpdateMany
-from launchpad.store.entries import ABORTED, ABORTING, APPLIED, COMMITTED, GONE, PENDING, Entry, load_entries
+from launchpad.store.backend import Insert, Update, UpdateMany
+from launchpad.store.entries import (
+    ABORTED,
+    ABORTING,
+    APPLIED,
+    COMMITTED,
+    GONE,
+    PENDING,
+    Entry,
+    closing,
+    load_entries,
+    removal,
+)
+from launchpad.store.mirroring import mirror
 from launchpad.store.store import ENTRIES, Store, matching, one_of, setting
+
+#: The fields of a firework that say which launches are its own. They change when it is certain that they do.
+LAUNCH_LISTS = {"launches", "archived_launches"}
 
 
 def apply(store: Store, plans: Sequence[tuple[Plan, int]], *, operation: str, rerun_id: str | None = None) -> set[Any]:
     """Apply plans, each to its workflow, and return the ids of the workflows where that succeeded.
 
     plans: (plan, number of nodes of the workflow as read). The others are as they were: locked by somebody, or not as
-    they were read; read them and plan again.
+    they were read; read them and plan again. Raises BadDocument when a document would become too large; its workflow is as
+    it was, the others are done.
     """
     now = store.now()
     entries = {}
@@ -46,11 +61,14 @@ def apply(store: Store, plans: Sequence[tuple[Plan, int]], *, operation: str, re
         nodes[entry.entry_id] = (plan.guard, count)
     store.write(ENTRIES, [Insert(document) for entry in entries.values() for document in entry.to_documents()], ordered=True)
     locked = _lock(store, entries, nodes)
-    states_now = carry_out(store, [entry for entry_id, entry in entries.items() if entry_id in locked])
+    refused: list[BadDocument] = []
+    states_now = carry_out(store, [entry for entry_id, entry in entries.items() if entry_id in locked], refused)
     # An entry that is gone was closed by a helper: only its owner, here, removes one that did not come to be.
     done = {entry_id for entry_id, state in states_now.items() if state in (COMMITTED, APPLIED, GONE)}
     if vain := set(entries) - done:
-        store.write(ENTRIES, [DeleteMany({"$or": [{"_id": {"$in": sorted(vain)}}, {"part_of": {"$in": sorted(vain)}}]})])
+        store.write(ENTRIES, removal(sorted(vain)))
+    if refused:
+        raise refused[0]
     return {entries[entry_id].workflow_id for entry_id in done}
 
 
@@ -61,29 +79,34 @@ def help_entries(store: Store, entry_ids: Iterable[str]) -> None:
     carry_out(store, found)
     if orphaned := set(wanted) - {entry.entry_id for entry in found}:
         # The entry was closed between our reading of the lock and now, or is gone for good: then only the lock is left.
-        for workflow in store.by_ids(WORKFLOWS, "locked.entry", orphaned, fields={"locked": 1}):
-            lock = workflow["locked"]["entry"]
-            empty = Entry(lock, workflow["_id"], "unlock", None, COMMITTED, store.now(), (), (), (), None)
+        for workflow in store.by_ids(WORKFLOWS, "locked.entry", orphaned, fields={"locked": 1, "nodes": 1}):
+            lock, nodes = workflow["locked"]["entry"], tuple(workflow["nodes"])
+            empty = Entry(lock, workflow["_id"], "unlock", None, COMMITTED, store.now(), (), (), (), None, mirror=nodes)
             carry_out(store, [empty])
 
 
-def carry_out(store: Store, entries: Sequence[Entry]) -> dict[str, str]:
-    """Do what is left of these entries, whose workflows they lock; return what became of each."""
+def carry_out(store: Store, entries: Sequence[Entry], refused: list[BadDocument] | None = None) -> dict[str, str]:
+    """Do what is left of these entries, whose workflows they lock; return what became of each.
+
+    refused: gets the error when a document would not take its change; that entry goes back.
+    """
     if not entries:
         return {}
     pending = [entry for entry in entries if entry.state == PENDING]
-    fitting = _make_changes(store, pending)
+    fitting = _make_changes(store, pending, [] if refused is None else refused)
     decided = {entry.entry_id: entry.state for entry in entries if entry.state != PENDING} | _decide(store, pending, fitting)
     committed = [entry for entry in entries if decided[entry.entry_id] == COMMITTED]
-    aborted = [entry for entry in entries if decided[entry.entry_id] == ABORTING]
+    # Also one that is marked as aborted: its owner may have been so late that he took the lock after that.
+    aborted = [entry for entry in entries if decided[entry.entry_id] in (ABORTING, ABORTED)]
     _take_back(store, aborted)
     _insert_waiting(store, committed)
+    _exchange_launches(store, committed)
     archive(store, committed)
     restore(store, committed)
-    _draw_links(store, committed)
+    mirror(store, committed)
     _make_ready(store, committed)
-    _mirror_and_unlock(store, committed)
-    _close(store, committed)
+    _unlock(store, committed)
+    store.write(ENTRIES, closing((entry.entry_id, entry.rerun_id) for entry in committed))
     return decided
 
 
@@ -100,26 +123,30 @@ def _lock(store: Store, entries: Mapping[str, Entry], guards: Mapping[str, tuple
         operations.append(Update(condition, {"$set": {"locked": lock}}))
     if store.write(WORKFLOWS, operations).matched == len(entries):
         return set(entries)
-    held = store.by_ids(WORKFLOWS, "locked.entry", entries, fields={"locked.entry": 1})
-    return {workflow["locked"]["entry"] for workflow in held}
+    held = {doc["locked"]["entry"] for doc in store.by_ids(WORKFLOWS, "locked.entry", entries, fields={"locked.entry": 1})}
+    # Who met our lock between these two commands may have done it all: then the entry is not as we left it.
+    waiting = store.by_ids(ENTRIES, "_id", set(entries) - held, fields={"state": 1}, state=PENDING)
+    return set(entries) - {document["_id"] for document in waiting}
 
 
 # the changes
 
 
 def _held_back(change: Change) -> Change:
-    """The change as it is made before the entry is committed: nothing is READY yet."""
-    if change.after.get("state") != READY:
-        return change
-    return replace(change, after={**change.after, "state": WAITING})
+    """The change as it is made before the entry is committed: nothing is READY yet, and no list of launches is touched."""
+    after = {path: value for path, value in change.after.items() if path not in LAUNCH_LISTS}
+    return replace(change, after={**after, "state": WAITING} if after.get("state") == READY else after)
 
 
-def _make_changes(store: Store, entries: Sequence[Entry]) -> set[str]:
+def _make_changes(store: Store, entries: Sequence[Entry], refused: list[BadDocument]) -> set[str]:
     """Make the changes and return the entries all of whose documents now are as planned."""
     changes = [(entry.entry_id, _held_back(change)) for entry in entries for change in entry.changes]
     operations = [Update({"fw_id": change.key, **matching(change.before)}, setting(change.after)) for _, change in changes]
-    if store.write(FIREWORKS, operations).matched == len(operations):
-        return {entry.entry_id for entry in entries}
+    try:
+        if store.write(FIREWORKS, operations).matched == len(operations):
+            return {entry.entry_id for entry in entries}
+    except BadDocument as error:
+        refused.append(error)
     # Some were made before, by whom we help, or do not fit: the stamp tells.
     fields = {"fw_id": 1, "state": 1, "updated_on": 1}
     stored = {doc["fw_id"]: doc for doc in store.by_ids(FIREWORKS, "fw_id", [c.key for _, c in changes], fields=fields)}
@@ -158,14 +185,13 @@ def _take_back(store: Store, entries: Sequence[Entry]) -> None:
     for entry in entries:
         stamp = iso(store.now())
         for change in map(_held_back, entry.changes):
-            before = {path: value for path, value in change.before.items() if path != "updated_on"}
-            operations.append(Update({"fw_id": change.key, **matching(change.after)}, setting({**before, "updated_on": stamp})))
-            # Also what was never changed gets a new stamp, so that a helper who comes late changes it no more.
+            # First what was not changed gets a new stamp, so that a helper who comes late changes it no more; only then is what
+            # he and we have changed all there is to take back.
             operations.append(Update({"fw_id": change.key, **matching(change.before)}, setting({"updated_on": stamp})))
-    store.write(FIREWORKS, operations)
-    store.write(
-        WORKFLOWS, [Update({"_id": e.workflow_id, "locked.entry": e.entry_id}, {"$unset": {"locked": ""}}) for e in entries]
-    )
+            before = {path: value for path, value in change.before.items() if path not in LAUNCH_LISTS} | {"updated_on": stamp}
+            operations.append(Update({"fw_id": change.key, **matching(change.after)}, setting(before)))
+    store.write(FIREWORKS, operations, ordered=True)
+    _unlock(store, entries)
     store.write(ENTRIES, [UpdateMany({"_id": {"$in": [e.entry_id for e in entries]}}, {"$set": {"state": ABORTED}})])
 
 
@@ -191,15 +217,15 @@ def _without(document: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {field: value for field, value in document.items() if field != key}
 
 
-def _draw_links(store: Store, entries: Sequence[Entry]) -> None:
-    store.write(
-        WORKFLOWS,
-        [
-            Update({"_id": entry.workflow_id, "locked.entry": entry.entry_id}, setting(entry.structure.after))
-            for entry in entries
-            if entry.structure
-        ],
-    )
+def _exchange_launches(store: Store, entries: Sequence[Entry]) -> None:
+    """Let fireworks list the launches that are theirs from now on."""
+    operations = []
+    for entry in entries:
+        for change in entry.changes:
+            lists = {path: value for path, value in change.after.items() if path in LAUNCH_LISTS}
+            if lists:
+                operations.append(Update({"fw_id": change.key, "updated_on": change.after["updated_on"]}, setting(lists)))
+    store.write(FIREWORKS, operations)
 
 
 def _make_ready(store: Store, entries: Sequence[Entry]) -> None:
@@ -221,80 +247,7 @@ def _make_ready(store: Store, entries: Sequence[Entry]) -> None:
     store.write(FIREWORKS, operations)
 
 
-def _mirror_and_unlock(store: Store, entries: Sequence[Entry]) -> None:
-    """Write into each workflow the states as its fireworks have them now, and let it go.
-
-    A worker may take a firework between our reading and our writing, and write its own state there: then we read again.
-    """
-    left = {entry.entry_id: entry for entry in entries}
-    while left:
-        fields = {"locked.entry": 1, "nodes": 1, "links": 1, "fw_states": 1, "updated_on": 1}
-        workflows = list(store.by_ids(WORKFLOWS, "locked.entry", left, fields=fields))
-        if not workflows:
-            return
-        mirrored = {w["_id"]: _nodes_to_mirror(w, left[w["locked"]["entry"]]) for w in workflows}
-        now_states = {
-            doc["fw_id"]: doc["state"]
-            for doc in store.by_ids(
-                FIREWORKS, "fw_id", {n for ids in mirrored.values() for n in ids}, fields={"fw_id": 1, "state": 1}
-            )
-        }
-        operations = []
-        state_of = _workflow_states(store, workflows, mirrored, now_states)
-        for workflow in workflows:
-            stored = workflow.get("fw_states") or {}
-            fresh = {str(fw_id): now_states[fw_id] for fw_id in mirrored[workflow["_id"]] if fw_id in now_states}
-            if stored and len(fresh) <= MANY_STATES:
-                written = {f"fw_states.{fw_id}": state for fw_id, state in fresh.items()}
-            else:
-                written = {"fw_states": {**stored, **fresh}}
-            as_read = {path: get_path(workflow, path) for path in (*written, "updated_on")}
-            written |= {"state": state_of[workflow["_id"]], "updated_on": store.now(), "locked": ABSENT}
-            unmoved = {"_id": workflow["_id"], "locked.entry": workflow["locked"]["entry"], **matching(as_read)}
-            operations.append(Update(unmoved, setting(written)))
-        if store.write(WORKFLOWS, operations).matched == len(operations):
-            return
-
-
-def _nodes_to_mirror(workflow: Mapping[str, Any], entry: Entry) -> list[int]:
-    if not workflow.get("fw_states"):
-        return [int(fw_id) for fw_id in workflow["nodes"]]
-    changed = list(dict.fromkeys([*(change.key for change in entry.changes), *entry.mirror]))
-    return changed + [insert.document["fw_id"] for insert in entry.inserts if insert.collection == FIREWORKS]
-
-
-def _workflow_states(
-    store: Store,
-    workflows: Sequence[Mapping[str, Any]],
-    mirrored: Mapping[Any, Sequence[int]],
-    now_states: Mapping[int, str],
-) -> dict[Any, str]:
-    """Return each workflow's state, asking for children that tolerate FIZZLED parents only where there are such parents."""
-    all_states, graphs, asked = {}, {}, set()
-    for workflow in workflows:
-        known = {int(fw_id): state for fw_id, state in (workflow.get("fw_states") or {}).items()}
-        known |= {fw_id: now_states[fw_id] for fw_id in mirrored[workflow["_id"]] if fw_id in now_states}
-        graph = Graph({**{str(n): [] for n in workflow["nodes"]}, **workflow.get("links", {})})
-        all_states[workflow["_id"]], graphs[workflow["_id"]] = known, graph
-        asked |= {child for fw_id, state in known.items() if state == states.FIZZLED for child in graph.children.get(fw_id, ())}
-    tolerant = {
-        doc["fw_id"]
-        for doc in store.by_ids(FIREWORKS, "fw_id", asked, fields={"fw_id": 1, "spec._allow_fizzled_parents": 1})
-        if get_path(doc, "spec._allow_fizzled_parents") not in (ABSENT, False, None)
-    }
-    return {
-        workflow_id: states.workflow_state(known, graphs[workflow_id].children, tolerant.__contains__)
-        for workflow_id, known in all_states.items()
-    }
-
-
-def _close(store: Store, entries: Sequence[Entry]) -> None:
-    kept = [entry.entry_id for entry in entries if entry.rerun_id]
-    removed = [entry.entry_id for entry in entries if not entry.rerun_id]
-    operations: list[UpdateMany | DeleteMany] = []
-    if kept:
-        operations.append(UpdateMany({"_id": {"$in": kept}}, {"$set": {"state": APPLIED}}))
-    if removed:
-        operations.append(DeleteMany({"_id": {"$in": removed}}))
-        operations.append(DeleteMany({"part_of": {"$in": removed}}))
-    store.write(ENTRIES, operations)
+def _unlock(store: Store, entries: Sequence[Entry]) -> None:
+    store.write(
+        WORKFLOWS, [Update({"_id": e.workflow_id, "locked.entry": e.entry_id}, {"$unset": {"locked": ""}}) for e in entries]
+    )

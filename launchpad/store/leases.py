@@ -42,7 +42,7 @@ def end(store: Store, launch_id: int, token: str | None, fields: dict[str, Any],
         return True
     if token is None:
         return False
-    same = {"launch_id": launch_id, "lease.token": token, "state": fields["state"], "time_end": fields["time_end"]}
+    same = {"launch_id": launch_id, "lease.token": token, "time_end": fields["time_end"]}
     return store.backend.find_one(LAUNCHES, same, fields={"launch_id": 1}) is not None
 
 
@@ -62,10 +62,11 @@ def _update(store: Store, collection: str, filter_: Mapping[str, Any], fields: d
         return store.write(collection, [Update(filter_, {"$set": small})]).matched == 1
 
 
-def turn_into_failure(store: Store, launch_id: int, history_index: int, action: Mapping[str, Any]) -> None:
+def turn_into_failure(store: Store, launch_id: int, history_index: int, action: Mapping[str, Any]) -> bool:
     """Make a completed launch whose action cannot be applied a failed one, as long as nothing has followed from it."""
     fields = {"state": FIZZLED, "action": dict(action), f"state_history.{history_index}.state": FIZZLED}
-    store.write(LAUNCHES, [Update({"launch_id": launch_id, "state": COMPLETED, "pending": True}, {"$set": fields})])
+    completed = {"launch_id": launch_id, "state": COMPLETED, "pending": True}
+    return store.write(LAUNCHES, [Update(completed, {"$set": fields})]).matched == 1
 
 
 def followed(store: Store, launch_id: int) -> None:

@@ -1,0 +1,105 @@
+"""The copies in a workflow's document: links, and the states of its fireworks, by which FireWorks and planners go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from launchpad.core import states
+from launchpad.core.changes import FIREWORKS, WORKFLOWS
+from launchpad.core.documents import ABSENT, get_path
+from launchpad.core.graph import Graph
+from launchpad.core.snapshot import MANY_STATES
+from launchpad.store.backend import Update
+from launchpad.store.entries import Entry
+from launchpad.store.store import Store, matching, setting
+
+FIELDS = {"locked.entry": 1, "nodes": 1, "links": 1, "fw_states": 1, "state": 1, "updated_on": 1}
+
+
+def mirror(store: Store, entries: Sequence[Entry]) -> None:
+    """Write links and states into each workflow, as these entries, whose locks it bears, make them.
+
+    Once, which the lock remembers, and before anything becomes READY: from then on workers write there what they take, and
+    nobody writes over that. Meanwhile they may take what these entries leave alone: then the workflow is read again.
+    """
+    left = {entry.entry_id: entry for entry in entries}
+    not_yet = {"locked.mirrored": {"$exists": False}}
+    while workflows := list(store.by_ids(WORKFLOWS, "locked.entry", left, fields=FIELDS, **not_yet)):
+        entry_of = {workflow["_id"]: left[workflow["locked"]["entry"]] for workflow in workflows}
+        drawn = {workflow["_id"]: _drawn(workflow, entry_of[workflow["_id"]]) for workflow in workflows}
+        fresh = _fresh_states(store, workflows, entry_of)
+        state_of = _workflow_states(store, workflows, drawn, fresh)
+        operations = []
+        for workflow in workflows:
+            workflow_id = workflow["_id"]
+            structure = entry_of[workflow_id].structure
+            written = _copies(workflow, fresh[workflow_id]) | dict(structure.after if structure else {})
+            # The state was made of all copies as they were read.
+            as_read = {path: get_path(workflow, path) for path in ("state", "updated_on", *({"fw_states"} & set(written)))}
+            written |= {"state": state_of[workflow_id], "updated_on": store.now(), "locked.mirrored": True}
+            unmoved = {"_id": workflow_id, "locked.entry": workflow["locked"]["entry"], **not_yet, **matching(as_read)}
+            operations.append(Update(unmoved, setting(written)))
+        if store.write(WORKFLOWS, operations).matched == len(operations):
+            return
+
+
+def _drawn(workflow: Mapping[str, Any], entry: Entry) -> Graph:
+    """Return the graph of a workflow as it will be."""
+    after = entry.structure.after if entry.structure else {}
+    links: dict[str, Any] = {str(fw_id): [] for fw_id in after.get("nodes", workflow["nodes"])}
+    links |= workflow.get("links") or {}
+    links |= {path.removeprefix("links."): below for path, below in after.items() if path.startswith("links.")}
+    return Graph(links)
+
+
+def _fresh_states(
+    store: Store, workflows: Sequence[Mapping[str, Any]], entry_of: Mapping[Any, Entry]
+) -> dict[Any, dict[int, str]]:
+    """Return, by workflow, the states to be copied: as entries make them, or else as the fireworks have them."""
+    made = {}
+    asked: set[int] = set()
+    for workflow in workflows:
+        entry = entry_of[workflow["_id"]]
+        changed = {change.key: str(change.after["state"]) for change in entry.changes}
+        new = [insert.document for insert in entry.inserts if insert.collection == FIREWORKS]
+        changed |= {document["fw_id"]: document["state"] for document in new}
+        made[workflow["_id"]] = changed
+        # Databases from before `fw_states` have no copies yet.
+        asked |= {int(fw_id) for fw_id in (entry.mirror if workflow.get("fw_states") else workflow["nodes"])} - set(changed)
+    stored = {doc["fw_id"]: doc["state"] for doc in store.by_ids(FIREWORKS, "fw_id", asked, fields={"fw_id": 1, "state": 1})}
+    for workflow in workflows:
+        made[workflow["_id"]] |= {fw_id: stored[fw_id] for fw_id in workflow["nodes"] if fw_id in stored}
+    return made
+
+
+def _copies(workflow: Mapping[str, Any], fresh: Mapping[int, str]) -> dict[str, Any]:
+    stored = workflow.get("fw_states") or {}
+    if stored and len(fresh) <= MANY_STATES:
+        return {f"fw_states.{fw_id}": state for fw_id, state in fresh.items()}
+    return {"fw_states": {**stored, **{str(fw_id): state for fw_id, state in fresh.items()}}}
+
+
+def _workflow_states(
+    store: Store,
+    workflows: Sequence[Mapping[str, Any]],
+    graphs: Mapping[Any, Graph],
+    fresh: Mapping[Any, Mapping[int, str]],
+) -> dict[Any, str]:
+    """Return each workflow's state, asking for children that tolerate FIZZLED parents only where there are such parents."""
+    all_states, asked = {}, set()
+    for workflow in workflows:
+        known = {int(fw_id): state for fw_id, state in (workflow.get("fw_states") or {}).items()}
+        known |= fresh[workflow["_id"]]
+        all_states[workflow["_id"]] = known
+        children = graphs[workflow["_id"]].children
+        asked |= {child for fw_id, state in known.items() if state == states.FIZZLED for child in children.get(fw_id, ())}
+    tolerant = {
+        doc["fw_id"]
+        for doc in store.by_ids(FIREWORKS, "fw_id", asked, fields={"fw_id": 1, "spec._allow_fizzled_parents": 1})
+        if get_path(doc, "spec._allow_fizzled_parents") not in (ABSENT, False, None)
+    }
+    return {
+        workflow_id: states.workflow_state(known, graphs[workflow_id].children, tolerant.__contains__)
+        for workflow_id, known in all_states.items()
+    }

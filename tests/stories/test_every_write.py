@@ -1,0 +1,98 @@
+"""Every write of every operation fails once, in every way; then somebody comes by, and nothing is lost, doubled or stuck."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from launchpad import LaunchPad
+from launchpad.errors import StoreUnreachable
+from tests.stories.databases import Documents, let_hours_pass, open_launchpad, put_back, take_out
+from tests.stories.faults import KINDS, Crash, Faults, one_by_one
+from tests.stories.invariants import check, picture
+from tests.stories.operations import OPERATIONS, Operation, look_at_all, work_until_done
+
+#: Who comes by after the fault: a recovery, a command that meets the workflows, or nobody before the operation is tried again.
+PASSERS_BY = {"recover": LaunchPad.recover, "meet": look_at_all, "nobody": lambda launchpad: None}
+
+SOAK = bool(os.environ.get("LPAD_SOAK"))
+
+
+class Trial:
+    """One operation on one database, undisturbed first; then from the same beginning with a fault."""
+
+    def __init__(self, uri: str, operation: Operation) -> None:
+        self.uri, self.operation = uri, operation
+        with self.open() as launchpad:
+            launchpad.reset(require_password=False)
+            self.facts = operation.prepare(launchpad)
+            self.before: Documents = take_out(launchpad.store.backend)
+            check(launchpad.store.backend)
+            operation.act(launchpad, dict(self.facts))
+            self.end = picture(check(launchpad.store.backend))
+            self.last = self.finished(launchpad)
+
+    def open(self) -> LaunchPad:
+        return open_launchpad(self.uri)
+
+    def finished(self, launchpad: LaunchPad) -> dict[str, Any]:
+        work_until_done(launchpad)
+        return picture(check(launchpad.store.backend), archived=False)
+
+    def disturb(self, kind: str, number: int, passer_by: str, *, backwards: bool = False, to_the_end: bool = True) -> bool:
+        """Let the write of this number fail; False when there was none of this number."""
+        launchpad = self.open()
+        backend = launchpad.store.backend
+        put_back(backend, self.before)
+        facts, faults = dict(self.facts), Faults(kind, number)
+        one_by_one(backend, backwards=backwards)
+        backend.hook = faults
+        try:
+            self.operation.act(launchpad, facts)
+        except (Crash, StoreUnreachable):
+            assert faults.fired
+        backend.hook = None
+        if not faults.fired:
+            launchpad.close()
+            return False
+        if kind.startswith("crash"):
+            launchpad.close()
+            launchpad = self.open()
+        try:
+            self._look_after(launchpad, facts, passer_by, to_the_end)
+        except Exception as error:
+            trial = f"{self.operation.name}: {kind} write {number} ({faults.write}), then {passer_by}"
+            raise AssertionError(f"{trial}\n{type(error).__name__}: {error}") from error
+        finally:
+            launchpad.close()
+        return True
+
+    def _look_after(self, launchpad: LaunchPad, facts: dict[str, Any], passer_by: str, to_the_end: bool) -> None:
+        backend = launchpad.store.backend
+        PASSERS_BY[passer_by](launchpad)
+        if passer_by == "recover":
+            check(backend, leftovers=True)
+        self.operation.again(launchpad, facts)
+        if self.operation.same_end:
+            launchpad.recover()
+            assert picture(check(backend, leftovers=True)) == self.end
+        let_hours_pass(backend)
+        launchpad.recover()
+        content = check(backend)
+        if self.operation.same_end:
+            assert picture(content) == self.end
+        if to_the_end:
+            assert self.finished(launchpad) == self.last
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name.replace(" ", "-"))
+def test_whatever_write_fails_the_operation_comes_to_the_same_end(place: str, operation: Operation) -> None:
+    trial = Trial(place, operation)
+    for passer_by in PASSERS_BY:
+        for kind in KINDS:
+            number = 1
+            while trial.disturb(kind, number, passer_by):
+                number += 1
+            assert number > 1, "the operation writes nothing"
