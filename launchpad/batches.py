@@ -84,6 +84,7 @@ class Batching:
 
         def follow_up(self, launch_ids: Iterable[int], *, patience: float = 5.0) -> bool: ...
         def open_record(self, command: str, selection: str, reason: str, **more: Any) -> str: ...
+        def open_plan(self, command: str, selection: str, reason: str, **more: Any) -> str: ...
         def close_record(self, report: Report) -> None: ...
 
     def carry_out(
@@ -120,7 +121,7 @@ class Batching:
     def _open_plan(self, command: str, selection: str, reason: str, **record: Any) -> str:
         """Return the id under which a dry run's plan is kept; "" for a person who may only read."""
         try:
-            return self.open_record(command, selection, reason, **record, state="planned")
+            return self.open_plan(command, selection, reason, **record)
         except AccessDenied:
             return ""
 

@@ -10,7 +10,7 @@
     │   ├── StoreUnreachable  AccessDenied  NotADatabase  NewerFormat  NeedsReset
     │   ├── DuplicateKey  WeakWriteConcern
     ├── NotFound (ValueError)          1
-    │   ├── UnknownFirework  UnknownLaunch  UnknownRerun
+    │   ├── UnknownFirework  UnknownLaunch  UnknownRerun  UnknownPlan
     ├── WorkflowLocked                 1
     ├── NoCheckpoint (ValueError)      1
     ├── PreviousFolderMissing          1
@@ -154,6 +154,13 @@ class UnknownRerun(NotFound):
 
     sentence = "The history knows no command {rerun_id}."
     hint = "`lpad history` lists them; the beginning of an id is enough where no other begins so."
+
+
+class UnknownPlan(NotFound):
+    """No plan waits under this id. Facts: plan_id."""
+
+    sentence = "No plan {plan_id} waits to be applied."
+    hint = "A plan is made by --dry-run, and is gone once it was applied: see `lpad history`."
 
 
 class WorkflowLocked(LaunchpadError):

@@ -17,8 +17,8 @@ from launchpad.core.report import Report
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import RESERVED, RUNNING
 from launchpad.core.undo import added_by, plan_undo
-from launchpad.errors import ConflictingOptions, UnknownRerun
-from launchpad.store import records
+from launchpad.errors import ConflictingOptions, UnknownPlan, UnknownRerun
+from launchpad.store import plans, records
 from launchpad.store.changing import Changed, change_workflows
 
 if TYPE_CHECKING:
@@ -36,9 +36,19 @@ class Recording:
 
     def open_record(self, command: str, selection: str, reason: str, **more: Any) -> str:
         """Write into the journal that a command begins, and return the command's id."""
-        rerun_id = uuid.uuid4().hex[:12]
-        record = {
-            "_id": rerun_id,
+        record = self._new_record(command, selection, reason, more)
+        records.open_record(self.store, record)
+        return str(record["_id"])
+
+    def open_plan(self, command: str, selection: str, reason: str, **more: Any) -> str:
+        """Write down what a dry run is about, and return the id of its plan."""
+        record = self._new_record(command, selection, reason, more)
+        plans.open_plan(self.store, record)
+        return str(record["_id"])
+
+    def _new_record(self, command: str, selection: str, reason: str, more: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "_id": uuid.uuid4().hex[:12],
             "command": command,
             "on": self.store.now(),
             "owner": self.store.owner(),
@@ -48,8 +58,6 @@ class Recording:
             "reason": reason,
             **more,
         }
-        records.open_record(self.store, record)
-        return rerun_id
 
     def close_record(self, report: Report) -> None:
         """Write into the journal what a command came to."""
@@ -100,6 +108,32 @@ class Recording:
             records.update_record(self.store, record["_id"], {"state": state, "undone_by": report.rerun_id})
         return report
 
+    def apply_plan(self, plan_id: str, *, reason: str = "") -> Report:
+        """Do exactly what a dry run planned, and report on each firework.
+
+        Where anything is no longer as the plan saw it, nothing at all is done and the report says what has moved. Raises
+        UnknownPlan, also for one that was applied already.
+        """
+        record = plans.find(self.store, plan_id)
+        if record is None:
+            raise UnknownPlan(plan_id=plan_id)
+        report = Report(record["command"])
+        for batch in plans.load(self.store, record["_id"]):
+            report.outcomes += [_moved(fw_id, now) for fw_id, now in plans.moved(self.store, [kept for kept, _ in batch]).items()]
+        if report.outcomes:
+            return report
+        report.rerun_id = record["_id"]
+        fresh = {"on": self.store.now(), "owner": self.store.owner(), "user": _user(), "argv": _shown_command()}
+        records.open_record(self.store, {**record, **fresh, "reason": reason or record["reason"]})
+        for batch in plans.load(self.store, record["_id"]):
+            done = plans.apply(self.store, [kept for kept, _ in batch], batch[0][1], record["_id"])
+            for kept, _ in batch:
+                late = [Outcome(c.key, "moved", "was changed by others in this moment") for c in kept.plan.changes]
+                report.outcomes += kept.plan.outcomes if kept.plan.workflow_id in done else late
+        plans.forget(self.store, [record["_id"]])
+        self.close_record(report)
+        return report
+
     def _undo_batch(self, applied: Mapping[Any, Sequence[Plan]], report: Report) -> Changed:
         def planner(snapshot: Snapshot) -> Plan:
             return plan_undo(snapshot, applied[snapshot.workflow_id])
@@ -131,6 +165,7 @@ class Recording:
 
     def prune_history(self, before: dt.datetime) -> int:
         """Forget the commands before a moment; they can then no longer be undone. Returns how many."""
+        plans.forget_before(self.store, before)
         return records.prune(self.store, before)
 
     def _record(self, rerun_id: str) -> dict[str, Any]:
@@ -140,18 +175,24 @@ class Recording:
         return record
 
 
+def _moved(fw_id: int, now: Mapping[str, Any]) -> Outcome:
+    state = str(now.get("state", ""))
+    text = f"has changed since the plan was made: it is {state} now" if now else "is gone since the plan was made"
+    return Outcome(fw_id, "moved", text, name=str(now.get("name", "")), before=state, after=state)
+
+
 def _not_undone(applied: Mapping[Any, Sequence[Plan]], changed: Changed) -> list[Outcome]:
     """Say what no plan spoke of: workflows that are gone or locked, and fireworks that the command had added."""
     said = {outcome.fw_id for outcome in changed.outcomes}
     locked = {snapshot.workflow_id for snapshot in changed.unavailable}
     outcomes = []
-    for workflow_id, plans in applied.items():
+    for workflow_id, done in applied.items():
         kind, text = (
             ("refused", "is in a workflow that others keep locked") if workflow_id in locked else ("moved", "was deleted since")
         )
-        unsaid = {change.key for plan in plans for change in plan.changes} - said
+        unsaid = {change.key for plan in done for change in plan.changes} - said
         outcomes += [Outcome(fw_id, kind, text) for fw_id in sorted(unsaid)]
-        outcomes += [Outcome(fw_id, "moved", "was added by the command; it stays") for fw_id in added_by(plans)]
+        outcomes += [Outcome(fw_id, "moved", "was added by the command; it stays") for fw_id in added_by(done)]
     return outcomes
 
 

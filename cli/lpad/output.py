@@ -181,7 +181,8 @@ def report_sentence(report: Report) -> str:
     parts += [f"{len(report.refused)} refused"] if report.refused else []
     parts += [f"{len(report.moved)} changed by others meanwhile"] if report.moved else []
     parts += [f"{len(report.skipped)} left alone"] if report.skipped else []
-    return ", ".join(parts) + (". Nothing was changed: this was a dry run." if report.dry_run else ".")
+    text = ", ".join(parts) + (". Nothing was changed: this was a dry run." if report.dry_run else ".")
+    return f"{text} To do exactly this: lpad apply {report.plan_id}" if report.plan_id and report.changed else text
 
 
 def _counted(number: int, noun: str) -> str:
@@ -228,7 +229,7 @@ def _table(rows: Sequence[Sequence[str]], headers: Sequence[str] = ()) -> str:
 
 def _cell(value: Any, key: str = "") -> str:
     """Return a value in one line, without characters that would move the cursor."""
-    if value is None:
+    if value is None or value == [] or value == {}:
         return ""
     if isinstance(value, list) and value and all(isinstance(item, Mapping) and "launch_id" in item for item in value):
         value = ", ".join(str(launch["launch_id"]) for launch in value)

@@ -25,6 +25,7 @@ COMMANDS = (
     "get_launchdir",
     "track_fws",
     "rerun_fws",
+    "apply",
     "recover",
     "recover_results",
     "admin",

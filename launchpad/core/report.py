@@ -21,6 +21,8 @@ class Report:
     outcomes: list[Outcome] = field(default_factory=list)
     dry_run: bool = False
     rerun_id: str | None = None
+    #: The id under which a dry run's plan is kept, so that exactly it can be applied.
+    plan_id: str | None = None
 
     @property
     def targets(self) -> list[Outcome]:
@@ -57,6 +59,7 @@ class Report:
             "command": self.command,
             "dry_run": self.dry_run,
             "rerun_id": self.rerun_id,
+            "plan_id": self.plan_id,
             "counts": {kind: len(outcomes) for kind, outcomes in kinds.items()},
             "outcomes": [dataclasses.asdict(outcome) | {"warnings": list(outcome.warnings)} for outcome in self.outcomes],
         }

@@ -29,6 +29,8 @@ class Changed:
     #: Locked by FireWorks all the time, or never twice the same: nothing was changed about them.
     unavailable: list[Snapshot] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
+    #: How many fireworks each workflow had when its plan was made.
+    nodes: dict[Any, int] = field(default_factory=dict)
 
 
 def change_workflows(
@@ -59,11 +61,13 @@ def change_workflows(
             continue
         done = _apply(store, plans, operation, rerun_id, dry_run)
         result.plans += [plan for _, plan in plans if plan.workflow_id in done]
+        result.nodes |= {snapshot.workflow_id: len(snapshot.workflow["nodes"]) for snapshot, _ in plans}
         result.outcomes += [outcome for _, plan in plans if plan.workflow_id in done for outcome in plan.outcomes]
         left = [snapshot for snapshot, plan in plans if plan.workflow_id not in done] + busy
         if not left:
             return result
         if all(snapshot in busy for snapshot in left) and time.monotonic() - waiting_since > patience:
+            snapshots = left
             break
         time.sleep(random.uniform(0.5, 1.0) * min(0.2, 0.002 * 2 ** min(attempt, 10)))
         snapshots = load(store, workflow_ids=[snapshot.workflow_id for snapshot in left])

@@ -16,25 +16,25 @@ BATCH = 500
 
 
 def open_record(store: Store, record: Mapping[str, Any]) -> None:
-    store.write(RERUNS, [Insert({"state": "open", **record})])
+    store.write(RERUNS, [Insert({**record, "state": "open"})])
 
 
 def update_record(store: Store, rerun_id: str, fields: Mapping[str, Any]) -> None:
     store.write(RERUNS, [Update({"_id": rerun_id}, {"$set": dict(fields)})])
 
 
-def find_record(store: Store, rerun_id: str) -> dict[str, Any] | None:
+def find_record(store: Store, rerun_id: str, collection: str = RERUNS) -> dict[str, Any] | None:
     """Return the record of a command, named by its id or by the beginning of it, if that is enough."""
-    exact = store.backend.find_one(RERUNS, {"_id": rerun_id})
+    exact = store.backend.find_one(collection, {"_id": rerun_id})
     if exact or not rerun_id:
         return exact
-    found = list(store.backend.find(RERUNS, {"_id": {"$gte": rerun_id, "$lt": rerun_id + "\uffff"}}, limit=2))
+    found = list(store.backend.find(collection, {"_id": {"$gte": rerun_id, "$lt": rerun_id + "\uffff"}}, limit=2))
     return found[0] if len(found) == 1 else None
 
 
 def records(store: Store, *, since: dt.datetime | None, limit: int) -> Iterator[dict[str, Any]]:
-    """Yield the records of commands, newest first; plans that nobody applied are none."""
-    query: dict[str, Any] = {"state": {"$ne": "planned"}, **({"on": {"$gte": since}} if since else {})}
+    """Yield the records of commands, newest first."""
+    query: dict[str, Any] = {"on": {"$gte": since}} if since else {}
     yield from store.backend.find(RERUNS, query, sort=[("on", -1)], limit=limit)
 
 

@@ -18,6 +18,7 @@ from launchpad.store.backend import Backend, Operation, Update, WriteResult
 COUNTERS = "fw_id_assigner"
 RERUNS = "reruns"
 ENTRIES = "rerun_entries"
+PLANS = "rerun_plans"
 
 #: How long the difference between this machine's clock and the server's is trusted, in seconds.
 CLOCK_TRUST = 60.0

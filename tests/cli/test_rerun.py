@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
 
@@ -90,7 +91,7 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(lpad, scene):
     preview = lpad("rerun_fws", "-i", "1", "--dry-run")
     assert scene.contents() == before
     assert "1 firework would be set back, 1 below." in preview.out
-    assert preview.out.endswith("Nothing was changed: this was a dry run.\n")
+    assert re.search(r"Nothing was changed: this was a dry run. To do exactly this: lpad apply \w+\n\Z", preview.out)
     preview, done = lpad("rerun_fws", "-i", "1", "--dry-run", "-o", "json"), lpad("rerun_fws", "-i", "1", "-o", "json")
     assert preview.json["outcomes"] == done.json["outcomes"]
     assert preview.json["rerun_id"] is None

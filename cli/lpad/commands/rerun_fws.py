@@ -70,11 +70,13 @@ def run(args: argparse.Namespace) -> int:
         if not args.dry_run:
             confirmation.before_changing(args, launchpad, selection, lambda: launchpad.rerun(selection, **wishes, dry_run=True))
         with output.progress(None, "fireworks") as progress:
-            report = launchpad.rerun(selection, **wishes, dry_run=args.dry_run, reason=args.reason, progress=progress)
+            report = launchpad.rerun(
+                selection, **wishes, dry_run=args.dry_run, keep_plan=args.dry_run, reason=args.reason, progress=progress
+            )
         output.show_report(report, args.output)
         if not report.outcomes:
             output.note(f"Nothing matches {selection.describe()}. {launchpad.doubt(selection)}".strip())
-    return 1 if args.fail_if_none and not report.outcomes else report.exit_code
+    return 0 if args.fail_if_none and not report.outcomes else report.exit_code
 
 
 def _check_wishes(args: argparse.Namespace, ids: int) -> None:
