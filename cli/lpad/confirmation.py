@@ -15,20 +15,22 @@ if TYPE_CHECKING:
     from launchpad.launchpad import LaunchPad
 
 
-def before_changing(args: argparse.Namespace, launchpad: LaunchPad, selection: Selection, preview: Callable[[], Report]) -> None:
-    """Return if the change is small or wanted; on a terminal show the preview and ask.
+def before_changing(
+    args: argparse.Namespace, launchpad: LaunchPad, selection: Selection, preview: Callable[[], Report], noun: str = "fireworks"
+) -> None:
+    """Return if the change is small or wanted; on a terminal show the preview and ask. noun: "fireworks" or "workflows".
 
     Raises Aborted if the person says no, UsageError if there is nobody to ask.
     """
     if options.is_confirmed(args):
         return
     limit = launchpad.settings.pw_check_num
-    count = launchpad.count_fireworks(selection, limit=limit + 1)
+    count = (launchpad.count_workflows if noun == "workflows" else launchpad.count_fireworks)(selection, limit=limit + 1)
     if count <= limit:
         return
     if not output.can_ask():
         raise UsageError(
-            f"This is about more than {limit} fireworks, so it has to be confirmed. Nothing was changed.",
+            f"This is about more than {limit} {noun}, so it has to be confirmed. Nothing was changed.",
             hint="Look at what would be done with --dry-run, then add --yes.",
         )
     confirm(args, output.report_sentence(preview()))
