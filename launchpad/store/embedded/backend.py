@@ -91,6 +91,8 @@ class EmbeddedBackend(Backend):
                 raise error
             return result
 
+        if not operations:
+            return WriteResult()
         compiled = [writing.compile_operation(operation) for operation in operations]
         result: WriteResult = self.watched("write", collection, command, operations)
         return result
