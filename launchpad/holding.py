@@ -95,8 +95,9 @@ class Holding(Batching):
     """What an operator holds, lets go, puts away and changes. A part of `LaunchPad`.
 
     The methods that take a selection report on each firework (or workflow). `whole_workflows`: the selection chooses workflows,
-    of which everything that the command is for is changed. `dry_run`: only report. `reason`: for the history. `progress`: called
-    with the number done since. They raise EmptySelection, UnknownFirework, BadQuery: then nothing was changed.
+    of which everything that the command is for is changed. `dry_run`: only report; `keep_plan`: so that `apply_plan` can do
+    exactly what was reported. `reason`: for the history. `progress`: called with the number done since. They raise
+    EmptySelection, UnknownFirework, BadQuery: then nothing was changed.
     """
 
     if TYPE_CHECKING:  # of `Recording`, beside which this class always stands
@@ -112,6 +113,7 @@ class Holding(Batching):
         running: bool = False,
         rerun_duplicates: bool = True,
         dry_run: bool = False,
+        keep_plan: bool = False,
         reason: str = "",
         progress: Progress = None,
     ) -> Report:
@@ -126,7 +128,7 @@ class Holding(Batching):
             doing="defuses",
         )
         operation = Defuse(options, duplicates=rerun_duplicates, whole_workflows=whole_workflows, all_states=all_states)
-        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress)
+        return self.carry_out(operation, selection, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
 
     def pause(
         self,
@@ -134,12 +136,13 @@ class Holding(Batching):
         *,
         whole_workflows: bool = False,
         dry_run: bool = False,
+        keep_plan: bool = False,
         reason: str = "",
         progress: Progress = None,
     ) -> Report:
         """Hold what has not started yet until it is resumed."""
         operation = _simple("pause", plan_pause, PAUSABLE, whole_workflows)
-        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress)
+        return self.carry_out(operation, selection, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
 
     def resume(
         self,
@@ -147,12 +150,13 @@ class Holding(Batching):
         *,
         whole_workflows: bool = False,
         dry_run: bool = False,
+        keep_plan: bool = False,
         reason: str = "",
         progress: Progress = None,
     ) -> Report:
         """Let go what was paused."""
         operation = _simple("resume", plan_resume, (PAUSED,), whole_workflows)
-        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress)
+        return self.carry_out(operation, selection, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
 
     def reignite(
         self,
@@ -160,12 +164,13 @@ class Holding(Batching):
         *,
         whole_workflows: bool = False,
         dry_run: bool = False,
+        keep_plan: bool = False,
         reason: str = "",
         progress: Progress = None,
     ) -> Report:
         """Let go what was defused. What had failed before has failed again."""
         operation = _simple("reignite", plan_reignite, (DEFUSED,), whole_workflows)
-        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress)
+        return self.carry_out(operation, selection, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
 
     def archive(
         self,
@@ -173,6 +178,7 @@ class Holding(Batching):
         *,
         running: bool = False,
         dry_run: bool = False,
+        keep_plan: bool = False,
         reason: str = "",
         progress: Progress = None,
     ) -> Report:
@@ -182,11 +188,19 @@ class Holding(Batching):
             return plan_archive(snapshot, running=running, run_expiration_seconds=self.settings.run_expiration_secs)
 
         operation = Simple("archive_wflows", "archive", planner, whole_workflows=True)
-        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress)
+        return self.carry_out(operation, selection, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
 
-    def unarchive(self, selection: Selection, *, dry_run: bool = False, reason: str = "", progress: Progress = None) -> Report:
+    def unarchive(
+        self,
+        selection: Selection,
+        *,
+        dry_run: bool = False,
+        keep_plan: bool = False,
+        reason: str = "",
+        progress: Progress = None,
+    ) -> Report:
         """Bring archived workflows back, exactly as they were where the history knows how they were archived."""
-        return self.carry_out(Unarchive(self), selection, dry_run=dry_run, reason=reason, progress=progress)
+        return self.carry_out(Unarchive(self), selection, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
 
     def set_priority(
         self,
@@ -195,6 +209,7 @@ class Holding(Batching):
         *,
         whole_workflows: bool = False,
         dry_run: bool = False,
+        keep_plan: bool = False,
         reason: str = "",
         progress: Progress = None,
     ) -> Report:
@@ -207,7 +222,7 @@ class Holding(Batching):
 
         operation = Simple("set_priority", "set priorities", planner, whole_workflows=whole_workflows)
         chosen = selection if isinstance(selection, Selection) else _one(selection)
-        return self.carry_out(operation, chosen, dry_run=dry_run, reason=reason, progress=progress)
+        return self.carry_out(operation, chosen, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
 
     def update_fireworks(
         self,
@@ -216,6 +231,7 @@ class Holding(Batching):
         *,
         mongo: bool = False,
         dry_run: bool = False,
+        keep_plan: bool = False,
         reason: str = "",
         progress: Progress = None,
     ) -> Report:
@@ -227,7 +243,7 @@ class Holding(Batching):
         from launchpad.store.specupdates import modifier, setting_fields
 
         operation = UpdateSpecs(self.store, modifier(changes) if mongo else setting_fields(changes))
-        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress)
+        return self.carry_out(operation, selection, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
 
     # FireWorks' methods of the same concepts
 

@@ -39,6 +39,7 @@ class Entry:
     structure: Change | None
     restored: tuple[RestoredLaunch, ...] = ()
     mirror: tuple[int, ...] = ()
+    removed: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, plan: Plan, operation: str, rerun_id: str | None, now: dt.datetime) -> Entry:
@@ -55,6 +56,7 @@ class Entry:
             plan.structure,
             plan.restored,
             plan.mirror,
+            plan.removed,
         )
 
     def to_documents(self) -> list[dict[str, Any]]:
@@ -75,6 +77,7 @@ class Entry:
             "archived": [{"launch_id": launch.launch_id, "fw_ids": list(launch.fw_ids)} for launch in self.archived],
             "restored": [{"launch_id": launch.launch_id, "archived_on": launch.archived_on} for launch in self.restored],
             "mirror": list(self.mirror),
+            "removed": list(self.removed),
             "structure": self.structure.to_document() if self.structure else None,
         }
         return [*parts, whole]
@@ -94,6 +97,7 @@ class Entry:
             Change.from_document(document["structure"]) if document["structure"] else None,
             tuple(RestoredLaunch(launch["launch_id"], launch["archived_on"]) for launch in document.get("restored", ())),
             tuple(document.get("mirror", ())),
+            tuple(document.get("removed", ())),
         )
 
 

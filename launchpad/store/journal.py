@@ -39,6 +39,7 @@ from launchpad.store.entries import (
     removal,
 )
 from launchpad.store.mirroring import mirror
+from launchpad.store.removing import remove
 from launchpad.store.store import ENTRIES, Store, matching, one_of, setting
 
 #: The fields of a firework that say which launches are its own. They change when it is certain that they do.
@@ -99,13 +100,15 @@ def carry_out(store: Store, entries: Sequence[Entry], refused: list[BadDocument]
     # Also one that is marked as aborted: its owner may have been so late that he took the lock after that.
     aborted = [entry for entry in entries if decided[entry.entry_id] in (ABORTING, ABORTED)]
     _take_back(store, aborted)
-    _insert_waiting(store, committed)
-    _exchange_launches(store, committed)
-    archive(store, committed)
-    restore(store, committed)
-    mirror(store, committed)
-    _make_ready(store, committed)
-    _unlock(store, committed)
+    remove(store, committed)
+    staying = [entry for entry in committed if not entry.removed]
+    _insert_waiting(store, staying)
+    _exchange_launches(store, staying)
+    archive(store, staying)
+    restore(store, staying)
+    mirror(store, staying)
+    _make_ready(store, staying)
+    _unlock(store, staying)
     store.write(ENTRIES, closing((entry.entry_id, entry.rerun_id) for entry in committed))
     return decided
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from launchpad.core.changes import Plan
 from launchpad.store.backend import DeleteMany, Insert, Update
-from launchpad.store.entries import APPLIED, Entry, load_entries
+from launchpad.store.entries import APPLIED, COMMITTED, Entry, load_entries
 from launchpad.store.store import ENTRIES, RERUNS, Store
 
 #: How many entries are read in one go.
@@ -55,7 +55,9 @@ def entries_by_workflow(store: Store, rerun_id: str) -> Iterator[dict[Any, list[
 def archived_by(store: Store, workflow_ids: Sequence[Any]) -> dict[Any, list[Plan]]:
     """Return for each workflow how it was last archived, as far as the history knows."""
     fields = {"workflow": 1, "on": 1}
-    heads = store.by_ids(ENTRIES, "workflow", workflow_ids, fields=fields, operation="archive", state=APPLIED)
+    heads = store.by_ids(
+        ENTRIES, "workflow", workflow_ids, fields=fields, operation="archive", state={"$in": [COMMITTED, APPLIED]}
+    )
     newest = {head["workflow"]: head["_id"] for head in sorted(heads, key=lambda head: head["on"])}
     if not newest:
         return {}
@@ -71,6 +73,7 @@ def as_plan(entry: Entry) -> Plan:
         archived=entry.archived,
         restored=entry.restored,
         structure=entry.structure,
+        removed=entry.removed,
     )
 
 

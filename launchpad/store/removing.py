@@ -1,0 +1,64 @@
+"""Workflows removed with all that belongs to them. Whoever is interrupted has it finished by the next who meets the workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.store.backend import DeleteMany
+from launchpad.store.entries import Entry
+from launchpad.store.store import LONGEST_LIST, Store, one_of
+
+#: What is read of a launch to judge whose it is.
+OWNERSHIP = {"launch_id": 1, "fw_id": 1, "archived": 1, "action.gridfs_id": 1}
+
+OFFLINE_RUNS = "offline_runs"
+
+
+def remove(store: Store, entries: Sequence[Entry]) -> None:
+    """Remove the workflows whose entries say so; the workflow itself last, for its lock is what leads others to the entry."""
+    going = [entry for entry in entries if entry.removed]
+    fw_ids = [fw_id for entry in going for fw_id in entry.removed]
+    if not going:
+        return
+    remove_fireworks(store, fw_ids)
+    held = [entry.entry_id for entry in going]
+    store.write(WORKFLOWS, [DeleteMany({"locked.entry": one_of(part)}) for part in _parts(held)])
+
+
+def remove_fireworks(store: Store, fw_ids: Sequence[int]) -> None:
+    """Remove fireworks with their launches and what these stored elsewhere; what others still list stays."""
+    launches = launches_to_remove(store, fw_ids, OWNERSHIP)
+    for launch in launches:
+        action = launch.get("action")
+        if isinstance(action, Mapping) and "gridfs_id" in action:
+            store.backend.delete_files({"launch_id": launch["launch_id"]})
+    launch_ids = [launch["launch_id"] for launch in launches]
+    for collection in (ARCHIVED_LAUNCHES, LAUNCHES):
+        store.write(collection, [DeleteMany({"launch_id": one_of(part)}) for part in _parts(launch_ids)])
+    store.write(OFFLINE_RUNS, [DeleteMany({"fw_id": one_of(part)}) for part in _parts(fw_ids)])
+    store.write(FIREWORKS, [DeleteMany({"fw_id": one_of(part)}) for part in _parts(fw_ids)])
+
+
+def launches_to_remove(store: Store, fw_ids: Iterable[int], fields: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return the launches that go when these fireworks go, active and archived: those that no other firework lists.
+
+    fields: what to read of them, on top of what is needed to judge.
+    """
+    own = set(fw_ids)
+    wanted = {**fields, **OWNERSHIP}
+    found: dict[int, dict[str, Any]] = {}
+    for collection in (ARCHIVED_LAUNCHES, LAUNCHES):
+        found |= {launch["launch_id"]: launch for launch in store.by_ids(collection, "fw_id", own, fields=wanted)}
+    kept = {n for n, launch in found.items() if not own.issuperset((launch.get("archived") or {}).get("fw_ids", ()))}
+    for field in ("launches", "archived_launches"):
+        for firework in store.by_ids(FIREWORKS, field, found, fields={"fw_id": 1, field: 1}):
+            if firework["fw_id"] not in own:
+                kept.update(firework[field])
+    return [launch for n, launch in sorted(found.items()) if n not in kept]
+
+
+def _parts(ids: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(ids), LONGEST_LIST):
+        yield ids[start : start + LONGEST_LIST]
