@@ -21,6 +21,23 @@ if TYPE_CHECKING:
 #: The colour of a state on a terminal, as a number of its escape sequence.
 COLOURS = {"COMPLETED": 32, "FIZZLED": 31, "RUNNING": 34, "RESERVED": 36, "READY": 33, "DEFUSED": 35, "PAUSED": 35}
 
+#: What a report says was done, by the verb of the command.
+DONE = {
+    "rerun": "set back",
+    "defuse": "defused",
+    "reignite": "reignited",
+    "pause": "paused",
+    "resume": "resumed",
+    "archive": "archived",
+    "unarchive": "brought back",
+    "delete": "deleted",
+    "update": "updated",
+    "undo": "restored",
+}
+
+#: Commands that report on workflows as a whole.
+ABOUT_WORKFLOWS = ("archive_wflows", "unarchive_wflows", "delete_wflows")
+
 _silent = False
 
 
@@ -174,7 +191,9 @@ def _states(outcome: Outcome) -> str:
 def report_sentence(report: Report) -> str:
     """Return a report's counts in one sentence."""
     targets = [outcome for outcome in report.changed if outcome.role == "target"]
-    parts = [f"{_counted(len(targets), 'firework')} {'would be set' if report.dry_run else 'set'} back"]
+    noun = "workflow" if report.command in ABOUT_WORKFLOWS else "firework"
+    done = DONE.get(report.command.split("_")[0], "changed")
+    parts = [f"{_counted(len(targets), noun)} {'would be ' if report.dry_run else ''}{done}"]
     for role, words in (("duplicate", "of the same launch"), ("descendant", "below")):
         number = sum(outcome.role == role for outcome in report.changed)
         parts += [f"{number} {words}"] if number else []
