@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         output.show_report(report, args.output)
         if not report.outcomes:
             output.note(f"Nothing matches {selection.describe()}. {launchpad.doubt(selection)}".strip())
-    return 0 if args.fail_if_none and not report.outcomes else report.exit_code
+    return 1 if args.fail_if_none and not report.outcomes else report.exit_code
 
 
 def _check_wishes(args: argparse.Namespace, ids: int) -> None:
