@@ -57,6 +57,13 @@ def free_port() -> int:
         return port
 
 
+def _end_with_us(pid: int) -> subprocess.Popen[bytes]:
+    """End a process when this one is gone, even by kill -9: its end of the pipe is closed then."""
+    # Not PR_SET_PDEATHSIG: that is about the thread that started the server, which may end long before.
+    command = ["sh", "-c", f"read -r _; kill -9 {pid}"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
 class Mongod:
     """One running server. `options` are added to its command line (for example ("--replSet", "set0"))."""
 
@@ -68,6 +75,7 @@ class Mongod:
         self.options = options
         self.port = port or free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self._watchman: subprocess.Popen[bytes] | None = None
         self.start()
 
     @property
@@ -95,6 +103,7 @@ class Mongod:
         ]
         # In a session of its own: Ctrl-C in a test run must not end the server before the fixture does.
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self._watchman = _end_with_us(self.process.pid)
         self._wait_for_port(timeout=30)
 
     def _wait_for_port(self, timeout: float) -> None:
@@ -111,6 +120,9 @@ class Mongod:
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """End this server's process (and no other); its folder stays, `start` brings it back."""
+        if self._watchman is not None:
+            self._watchman.kill()
+            self._watchman.communicate()
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
             self.process.wait(30)
