@@ -68,7 +68,9 @@ def main():
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what FireWorks prints is no answer
     from fireworks import LaunchPad
+    from fireworks.utilities.dict_mods import DictMods
 
+    DictMods.pull = DictMods().pull  # today's monty hides it, so that _pull_all always fails: judge what is meant
     server, _, name = sys.argv[1].rpartition("/")
     lp = LaunchPad(host=server, name=name, uri_mode=True, strm_lvl="CRITICAL")
     lp.reset("", require_password=False, max_reset_wo_password=10**9)

@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from launchpad.core import recovery, rerun
 from launchpad.core.graph import Graph
 from launchpad.core.selection import Selection
+from launchpad.store.store import Store
 from tests.compat.agreement import Documents, Ours, disagreements
 from tests.compat.histories import Drawn, drawn_workflows, random_workflow
 from tests.compat.oracle import Oracle
 from tests.factories import Stored
 
-pytestmark = [pytest.mark.mongod, pytest.mark.fireworks]
+#: The time is for shrinking a failure.
+pytestmark = [pytest.mark.mongod, pytest.mark.fireworks, pytest.mark.timeout(900)]
 
 EXAMPLES = settings(max_examples=70, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -181,9 +183,16 @@ def _descendants_stay_as_they_are(patch: pytest.MonkeyPatch) -> None:
 
 
 def _mirror_not_written(patch: pytest.MonkeyPatch) -> None:
-    from launchpad.store import journal
+    original = Store.write
 
-    patch.setattr(journal, "_nodes_to_mirror", lambda workflow, entry: [])
+    def write(self: Store, collection: str, operations: Any, **options: Any) -> Any:
+        for operation in operations if collection == "workflows" else ():
+            fields = getattr(operation, "update", {}).get("$set", {})
+            for path in [path for path in fields if path.startswith("fw_states")]:
+                del fields[path]
+        return original(self, collection, operations, **options)
+
+    patch.setattr(Store, "write", write)
 
 
 def _recovery_kept_on_descendants(patch: pytest.MonkeyPatch) -> None:
