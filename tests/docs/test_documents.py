@@ -32,7 +32,8 @@ def stored(store_uri: str, tmp_path: Path) -> Iterator[dict[str, set[str]]]:
     """The fields in a database where a firework failed, was rerun, and that was undone."""
     with LaunchPad.open(store_uri) as lp:
         lp.reset(lp.name)
-        lp.add_wf(Workflow([Firework(ScriptTask(script="true"), fw_id=1), Firework(ScriptTask(script="true"), fw_id=2)], {1: [2]}))
+        first, second = (Firework(ScriptTask(script="true"), fw_id=fw_id) for fw_id in (1, 2))
+        lp.add_wf(Workflow([first, second], {first: [second]}))
         checkout = lp.claim(FWorker(), tmp_path)
         assert checkout is not None
         checkout.complete("FIZZLED", None, cause={"kind": "exception"})
@@ -62,7 +63,8 @@ def test_the_page_names_the_fields_that_queries_are_checked_against() -> None:
 def test_the_page_names_every_kind_of_cause() -> None:
     places = [ROOT / "launchpad" / "checkout.py", ROOT / "launchpad" / "runner" / "rocket.py"]
     source = "".join(path.read_text() for path in places)
-    kinds = set(re.findall(r'"kind": "(\w+)"', source)) | {"preparation", "exception"}  # these two are told apart where it is written
+    # The two that are added are told apart in one expression.
+    kinds = set(re.findall(r'"kind": "(\w+)"', source)) | {"preparation", "exception"}
     section = page("documents.md").read_text().partition("| kind of cause")[2].partition("\n\n")[0]
     assert len(kinds) > 5
     assert set(re.findall(r"^\| (\w+) \|", section, re.MULTILINE)) == kinds

@@ -79,26 +79,27 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def read(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
-    """Run the examples of a page in an empty folder, by default without any database being named."""
+def read(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Run the examples of a page in an empty folder; `uri` names the database, where the page does not."""
     folder = tmp_path / "work"
     folder.mkdir()
     environment = surroundings(programs, tmp_path / "home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+    # Python is run right here.
+    monkeypatch.chdir(folder)
+    for name in ("LPAD_URI", "LPAD_LAUNCHPAD_FILE", "LPAD_DATA_DIR", "FW_CONFIG_FILE", "LAUNCHPAD_LOC", "FWORKER_LOC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", environment["HOME"])
 
-        def read_page(name: str, uri: str | None = None) -> int:
-            named = {"LPAD_URI": uri} if uri else {}
-            for key in ("LPAD_LAUNCHPAD_FILE", "FW_CONFIG_FILE", "LAUNCHPAD_LOC"):
-                patch.delenv(key, raising=False)
-            for key, value in ({"HOME": environment["HOME"]} | named).items():
-                patch.setenv(key, value)  # for Python, which is run right here
-            with Terminal(folder, environment | named) as terminal:
-                if uri and not uri.startswith("sqlite"):
-                    assert terminal.type_in("lpad reset --yes")[0] == 0
-                return Reader(terminal).read(page(name))
+    def read_page(name: str, uri: str = "") -> int:
+        if uri:
+            environment["LPAD_URI"] = uri
+            monkeypatch.setenv("LPAD_URI", uri)
+        with Terminal(folder, environment) as terminal:
+            if uri.startswith("mongodb"):  # as is done once with a new database
+                assert terminal.type_in("lpad -s reset --yes") == (0, "")
+            return Reader(terminal).read(page(name))
 
-        yield read_page
+    return read_page
 
 
 def examples_in(name: str) -> int:

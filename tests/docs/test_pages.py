@@ -1,4 +1,4 @@
-"""The pages hang together: every page is in the navigation, every link leads somewhere, every command and option has its place."""
+"""The pages hang together: each is in the navigation, links lead somewhere, every command and option has its place."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sybil.document import Document
 
 from tests.docs.terminal import FOLDER, Terminal, is_like, make_programs, steps, surroundings
 from tests.docs.test_examples import Reader
