@@ -221,7 +221,7 @@ class Holding(Batching):
             return plan_priority(snapshot, targets, priority)
 
         operation = Simple("set_priority", "set priorities", planner, whole_workflows=whole_workflows)
-        chosen = selection if isinstance(selection, Selection) else _one(selection)
+        chosen = selection if isinstance(selection, Selection) else one(selection)
         return self.carry_out(operation, chosen, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
 
     def update_fireworks(
@@ -249,46 +249,46 @@ class Holding(Batching):
 
     def defuse_fw(self, fw_id: int, rerun_duplicates: bool = True) -> dict[str, Any] | None:
         """Defuse one firework and return its document, or None if it was not; then the log says why. Raises UnknownFirework."""
-        return self._document_if_changed(fw_id, self.defuse(_one(fw_id), rerun_duplicates=rerun_duplicates))
+        return self._document_if_changed(fw_id, self.defuse(one(fw_id), rerun_duplicates=rerun_duplicates))
 
     def pause_fw(self, fw_id: int) -> dict[str, Any] | None:
         """Pause one firework and return its document, or None if it was not; then the log says why. Raises UnknownFirework."""
-        return self._document_if_changed(fw_id, self.pause(_one(fw_id)))
+        return self._document_if_changed(fw_id, self.pause(one(fw_id)))
 
     def resume_fw(self, fw_id: int) -> dict[str, Any] | None:
         """Resume one firework and return its document, or None if it was not; then the log says why. Raises UnknownFirework."""
-        return self._document_if_changed(fw_id, self.resume(_one(fw_id)))
+        return self._document_if_changed(fw_id, self.resume(one(fw_id)))
 
     def reignite_fw(self, fw_id: int) -> dict[str, Any] | None:
         """Reignite one firework and return its document, or None if it was not; then the log says why. Raises UnknownFirework."""
-        return self._document_if_changed(fw_id, self.reignite(_one(fw_id)))
+        return self._document_if_changed(fw_id, self.reignite(one(fw_id)))
 
     def defuse_wf(self, fw_id: int, defuse_all_states: bool = True) -> None:
         """Defuse the workflow of a firework; without `defuse_all_states` not what is COMPLETED or FIZZLED."""
-        _log_refused(self.defuse(_one(fw_id), whole_workflows=True, all_states=defuse_all_states))
+        log_refused(self.defuse(one(fw_id), whole_workflows=True, all_states=defuse_all_states))
 
     def pause_wf(self, fw_id: int) -> None:
         """Pause what has not started in the workflow of a firework."""
-        _log_refused(self.pause(_one(fw_id), whole_workflows=True))
+        log_refused(self.pause(one(fw_id), whole_workflows=True))
 
     def resume_wf(self, fw_id: int) -> None:
         """Resume what is PAUSED in the workflow of a firework."""
-        _log_refused(self.resume(_one(fw_id), whole_workflows=True))
+        log_refused(self.resume(one(fw_id), whole_workflows=True))
 
     def reignite_wf(self, fw_id: int) -> None:
         """Reignite what is DEFUSED in the workflow of a firework."""
-        _log_refused(self.reignite(_one(fw_id), whole_workflows=True))
+        log_refused(self.reignite(one(fw_id), whole_workflows=True))
 
     def archive_wf(self, fw_id: int) -> None:
         """Archive the workflow of a firework."""
-        _log_refused(self.archive(_one(fw_id)))
+        log_refused(self.archive(one(fw_id)))
 
     def update_spec(self, fw_ids: Iterable[int], spec_document: Mapping[str, Any], mongo: bool = False) -> None:
         """Change the specs of fireworks, as `update_fireworks` does; those that cannot be are logged."""
-        _log_refused(self.update_fireworks(Selection(fw_ids=tuple(fw_ids)), spec_document, mongo=mongo))
+        log_refused(self.update_fireworks(Selection(fw_ids=tuple(fw_ids)), spec_document, mongo=mongo))
 
     def _document_if_changed(self, fw_id: int, report: Report) -> dict[str, Any] | None:
-        _log_refused(report)
+        log_refused(report)
         changed = any(outcome.fw_id == fw_id for outcome in report.changed)
         return self.store.backend.find_one(FIREWORKS, {"fw_id": fw_id}) if changed else None
 
@@ -300,10 +300,10 @@ def _simple(
     return Simple(command, verb, planner, whole_workflows=whole_workflows, members=members)
 
 
-def _one(fw_id: int) -> Selection:
+def one(fw_id: int) -> Selection:
     return Selection(fw_ids=(fw_id,))
 
 
-def _log_refused(report: Report) -> None:
+def log_refused(report: Report) -> None:
     for outcome in report.refused + report.moved:
         logger.error("Firework %d is left as it was: it %s.", outcome.fw_id, outcome.text)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from launchpad.core.addresses import redact
-from launchpad.core.changes import Outcome, Plan
+from launchpad.core.changes import FIREWORKS, Change, Outcome, Plan
 from launchpad.core.documents import ABSENT
 from launchpad.core.refresh import plan_refresh
 from launchpad.core.report import Report
@@ -75,12 +75,12 @@ class Recording:
     def history_of(self, rerun_id: str) -> dict[str, Any]:
         """Return one command's record, and under `changes` each change: fw_id, before and after by field. Raises UnknownRerun."""
         record = self._record(rerun_id)
+        batches = records.entries_by_workflow(self.store, record["_id"])
+        done = [plan for batch in batches for plans in batch.values() for plan in plans]
         changes = [
             {"fw_id": change.key, "before": _shown(change.before), "after": _shown(change.after)}
-            for batch in records.entries_by_workflow(self.store, record["_id"])
-            for plans in batch.values()
-            for plan in plans
-            for change in plan.changes
+            for plan in done
+            for change in (*plan.changes, *(Change(FIREWORKS, fw_id, {}, {"state": "deleted"}) for fw_id in plan.removed))
         ]
         return {**record, "changes": sorted(changes, key=lambda change: int(change["fw_id"]))}
 
@@ -88,7 +88,7 @@ class Recording:
         """Take back what a command did: states, launches, recoveries, everything below; report on each firework.
 
         What has moved on since, and what lies below that, is left alone and reported. The undo is a command of its own: it is in
-        the history and can be undone. Raises UnknownRerun; ConflictingOptions for one that was undone already.
+        the history and can be undone. Raises UnknownRerun; ConflictingOptions for one that was undone already, or that deletes.
         """
         record = self._record(rerun_id)
         if record["state"] == "undone":
@@ -96,6 +96,8 @@ class Recording:
                 f"Command {record['_id']} was undone already, by {record['undone_by']}.",
                 hint=f"To do it again: `lpad undo {record['undone_by']}`.",
             )
+        if record.get("final"):
+            raise ConflictingOptions(f"Command {record['_id']} deleted workflows for good; that cannot be undone.")
         report = Report("undo", dry_run=dry_run)
         for applied in records.entries_by_workflow(self.store, record["_id"]):
             if not dry_run and not report.rerun_id:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from launchpad.errors import LaunchpadError
+from launchpad.launchdirs import CONTROL_FILES, MARKER
 from launchpad.runner.compressed import READ_ERRORS, open_any
-from launchpad.runner.workdir import CONTROL_FILES, MARKER
 
 try:
     import fcntl

@@ -12,20 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from launchpad.errors import LaunchpadError, PreviousFolderMissing
+from launchpad.launchdirs import MARKER
 from launchpad.model.serialization import to_storable
 from launchpad.model.yaml_text import write_yaml
 from launchpad.settings import Settings
 
-#: In folders that a worker made: one JSON document a line, {"database", "launch_id"}. Without it a folder is not ours to delete.
-MARKER = ".launchpad"
-
 PREFIX = "launcher_"
-
-#: What FireWorks, a queue's script and the worker put into a launch folder besides the tasks' own files.
-CONTROL_FILES = re.compile(
-    r"FW\.(json|yaml)|FWAction(\.\d+)?\.(json|yaml)|FW_job\.(out|error)|FW_(result|refused)\w*\.json"
-    r"|FW_(offline|ping)\.json|FW_submit\.script|" + re.escape(MARKER)
-)
 
 
 @dataclass(frozen=True)

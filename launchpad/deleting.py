@@ -1,0 +1,127 @@
+"""The façade's part that deletes workflows, with their launches and, if asked for, the folders of these."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from launchpad import launchdirs
+from launchpad.batches import Batching, Operation, Targets
+from launchpad.core.changes import Outcome, Plan
+from launchpad.core.deletion import plan_delete
+from launchpad.core.documents import read_time
+from launchpad.core.liveness import is_live, last_heartbeat
+from launchpad.core.report import Report
+from launchpad.core.selection import Selection
+from launchpad.core.snapshot import Snapshot
+from launchpad.errors import BadWorkflow
+from launchpad.holding import log_refused, one
+from launchpad.store.changing import Changed
+from launchpad.store.removing import launches_to_remove, remove_fireworks
+
+#: What is read of a launch to judge its folder.
+FOLDER_FIELDS = dict.fromkeys(
+    ("launch_dir", "state", "time_end", "lease", "host", "state_history.state", "state_history.updated_on"), 1
+)
+
+Launch = Mapping[str, Any]
+
+
+class Delete(Operation):
+    """Workflows gone for good, with everything that belongs to them."""
+
+    command, word, whole_workflows = "delete_wflows", "delete", True
+
+    def __init__(self, launchpad: Deleting, *, running: bool, launch_dirs: bool, force: bool) -> None:
+        self.store, self.settings = launchpad.store, launchpad.settings
+        self.running, self.launch_dirs, self.force = running, launch_dirs, force
+        #: The launches that name each folder, by workflow; read before they go.
+        self._folders: dict[Any, dict[str, list[Launch]]] = {}
+
+    def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
+        return plan_delete(snapshot, running=self.running, run_expiration_seconds=self.settings.run_expiration_secs)
+
+    def planned(self, plans: Sequence[tuple[Snapshot, Plan]]) -> None:
+        if not self.launch_dirs:
+            return
+        workflow_of = {fw_id: plan.workflow_id for _, plan in plans for fw_id in plan.removed}
+        self._folders |= {plan.workflow_id: {} for _, plan in plans}
+        for launch in launches_to_remove(self.store, workflow_of, FOLDER_FIELDS):
+            named = self._folders[workflow_of[launch["fw_id"]]]
+            named.setdefault(str(launch.get("launch_dir") or ""), []).append(launch)
+
+    def applied(self, changed: Changed, *, dry_run: bool) -> list[Outcome]:
+        if not self.launch_dirs:
+            return changed.outcomes
+        outcomes = []
+        for plan in changed.plans:
+            told = tuple(self._clear(folder, launches, dry_run) for folder, launches in self._folders[plan.workflow_id].items())
+            outcomes += [replace(outcome, warnings=(*outcome.warnings, *told)) for outcome in plan.outcomes]
+        return outcomes
+
+    def _clear(self, folder: str, launches: Sequence[Launch], dry_run: bool) -> str:
+        """Delete a folder if it is ours to delete, and say what became of it."""
+        ends = [moment for launch in launches if (moment := read_time(launch.get("time_end")) or last_heartbeat(launch))]
+        ended: dt.datetime | None = max(ends, default=None)
+        alive = any(is_live(launch, self.store.now(), self.settings.run_expiration_secs) for launch in launches)
+        launch_ids = {launch["launch_id"] for launch in launches}
+        kept = (
+            "a run is alive in it"
+            if alive
+            else launchdirs.why_kept(folder, launch_ids, self.settings.where, ended, force=self.force)
+        )
+        if not kept and dry_run:
+            return f"the folder {folder} would go too"
+        kept = kept or launchdirs.remove(folder)
+        return f"the folder {folder} stays: {kept}" if kept else f"the folder {folder} is deleted too"
+
+
+class Deleting(Batching):
+    """What an operator deletes. A part of `LaunchPad`."""
+
+    def delete(
+        self,
+        selection: Selection,
+        *,
+        running: bool = False,
+        launch_dirs: bool = False,
+        force: bool = False,
+        dry_run: bool = False,
+        reason: str = "",
+        progress: Callable[[int], Any] | None = None,
+    ) -> Report:
+        """Delete workflows with their fireworks and launches, for good, and report on each.
+
+        running: also those in which something runs; its result is then not used. launch_dirs: also the folders of their
+        launches, as far as a worker made them for these; those with files that somebody else put there only with `force`.
+        Raises EmptySelection, UnknownFirework, BadQuery: then nothing was changed.
+        """
+        operation = Delete(self, running=running, launch_dirs=launch_dirs, force=force)
+        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress, final=True)
+
+    def delete_wf(self, fw_id: int, delete_launch_dirs: bool = False) -> None:
+        """Delete the workflow of a firework; if something in it runs, it stays and the log says so. Raises UnknownFirework."""
+        log_refused(self.delete(one(fw_id), launch_dirs=delete_launch_dirs))
+
+    def delete_fws(self, fw_ids: Sequence[int], delete_launch_dirs: bool = False) -> None:
+        """Delete fireworks that are in no workflow, and workflows all of whose fireworks are named.
+
+        Raises BadWorkflow for a part of a workflow, UnknownFirework; then nothing was changed.
+        """
+        self._check_ids(fw_ids)
+        named = set(fw_ids)
+        workflows = self.store.workflows_of(fw_ids, fields={"nodes": 1})
+        for workflow in workflows:
+            if rest := set(workflow["nodes"]) - named:
+                here = min(named.intersection(workflow["nodes"]))
+                raise BadWorkflow(
+                    f"Firework {here} is in a workflow with {min(rest)}, which is not to be deleted.",
+                    hint="Delete the whole workflow.",
+                )
+        if workflows:
+            whole = tuple(min(workflow["nodes"]) for workflow in workflows)
+            log_refused(self.delete(Selection(fw_ids=whole), launch_dirs=delete_launch_dirs))
+        alone = named.difference(*(workflow["nodes"] for workflow in workflows))
+        remove_fireworks(self.store, sorted(alone))

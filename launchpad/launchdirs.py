@@ -1,0 +1,134 @@
+"""Folders of launches: how one is known to be ours, why one is kept all the same, and its removal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+#: In folders that a worker made: one JSON document a line, {"database", "launch_id"}. Without it a folder is not ours to delete.
+MARKER = ".launchpad"
+
+#: What FireWorks, a queue's script and the worker put into a launch folder besides the tasks' own files.
+CONTROL_FILES = re.compile(
+    r"FW\.(json|yaml)|FWAction(\.\d+)?\.(json|yaml)|FW_job\.(out|error)|FW_(result|refused)\w*\.json"
+    r"|FW_(offline|ping)\.json|FW_submit\.script|" + re.escape(MARKER)
+)
+
+#: How long after the end of a launch its files may still be written, in seconds: buffers, and clocks that differ.
+GRACE = 120.0
+
+
+def why_kept(
+    folder: str, launch_ids: Collection[int], database: str, ended: dt.datetime | None, *, force: bool = False
+) -> str | None:
+    """Say why a folder must not be deleted with these launches; None if it may be.
+
+    database: its address, as in the marker. ended: when the last of the launches ended. force: also with files that somebody
+    put there after that, or before.
+    """
+    path = Path(folder)
+    if not path.is_absolute():
+        return "it is no absolute path"
+    if path.is_symlink():
+        return "it is a link"
+    if not path.is_dir():
+        return "it is not seen from this machine"
+    return (
+        _guarded(path)
+        or _not_made_for(path, launch_ids, database, force)
+        or _holds_others(path, launch_ids, None if force else ended, force)
+    )
+
+
+def remove(folder: str) -> str | None:
+    """Delete a folder with all it holds, following no link; say why if that fails."""
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        return f"{error.strerror or error} ({error.filename or folder})"
+    return None
+
+
+def _guarded(path: Path) -> str | None:
+    real = path.resolve()
+    if real == Path(real.anchor) or os.path.ismount(real):
+        return "it is the root of a file system"
+    for kept in (*_homes(path), Path.cwd().resolve()):
+        if real == kept or real in kept.parents:
+            return f"it is, or holds, {kept}"
+    return None
+
+
+def _homes(path: Path) -> list[Path]:
+    """Return the homes of who asks and of whom the folder belongs to."""
+    homes = [Path.home().resolve()]
+    try:
+        import pwd
+
+        homes += [Path(pwd.getpwuid(user).pw_dir).resolve() for user in {os.getuid(), path.stat().st_uid}]
+    except (ImportError, KeyError):
+        pass
+    return [home for home in homes if home != Path(home.anchor)]
+
+
+def _not_made_for(path: Path, launch_ids: Collection[int], database: str, force: bool) -> str | None:
+    notes = read_marker(path)
+    if not notes:
+        return "it was not made by the launchpad"
+    if any(note.get("database") != database for note in notes) and not force:
+        return f"it was made for another database, {notes[0].get('database')}"
+    others = [note.get("launch_id") for note in notes if note.get("launch_id") not in launch_ids]
+    if others:
+        return f"launch {others[0]} used it too"
+    return None
+
+
+def read_marker(path: Path) -> list[dict[str, Any]]:
+    """Return what the marker in a folder says, one note for each launch that used it; nothing if it is not to be trusted."""
+    marker = path / MARKER
+    try:
+        if not stat.S_ISREG(marker.lstat().st_mode):
+            return []
+        notes = [json.loads(line) for line in marker.read_text().splitlines() if line.strip()]
+    except (OSError, ValueError):
+        return []
+    return notes if all(isinstance(note, dict) for note in notes) else []
+
+
+def _holds_others(path: Path, launch_ids: Collection[int], ended: dt.datetime | None, force: bool) -> str | None:
+    """Name something in a folder that the launches did not put there."""
+    top = path.lstat()
+    latest = ended.timestamp() + GRACE if ended else None
+    for entry in _walk(path):
+        inside = os.path.relpath(entry.path, path)
+        found = entry.stat(follow_symlinks=False)
+        if found.st_dev != top.st_dev:
+            return f"another file system lies in it, {inside}"
+        if entry.name == MARKER and os.path.dirname(inside):
+            notes = read_marker(Path(entry.path).parent)
+            if any(note.get("launch_id") not in launch_ids for note in notes) or not notes:
+                return f"it holds the folder of another launch, {os.path.dirname(inside)}"
+        if force or CONTROL_FILES.fullmatch(inside):
+            continue
+        if found.st_uid != top.st_uid:
+            return f"it holds {inside}, which belongs to somebody else (--force)"
+        if latest and max(found.st_ctime, found.st_mtime) > latest and not entry.is_dir(follow_symlinks=False):
+            return f"it holds {inside}, which was put or changed there after the launch (--force)"
+    return None
+
+
+def _walk(path: Path) -> Iterator[os.DirEntry[str]]:
+    folders = [str(path)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                yield entry
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
