@@ -25,14 +25,30 @@ COMMANDS = (
     "get_launchdir",
     "track_fws",
     "rerun_fws",
+    "rerun_wflows",
+    "pause_fws",
+    "resume_fws",
+    "defuse_fws",
+    "reignite_fws",
+    "pause_wflows",
+    "resume_wflows",
+    "defuse_wflows",
+    "reignite_wflows",
+    "archive_wflows",
+    "unarchive_wflows",
+    "delete_wflows",
+    "set_priority",
+    "update_fws",
     "apply",
+    "history",
+    "undo",
     "recover",
     "recover_results",
     "admin",
 )
 
 #: Further names of commands, not listed by help. A dash in the place of an underscore is understood in every name.
-ALIASES = {"get_wfs": "get_wflows"}
+ALIASES = {name.replace("_wflows", "_wfs"): name for name in COMMANDS if name.endswith("_wflows")}
 
 DESCRIPTION = """Manage a launchpad: a database of workflows, the fireworks they are made of, and their launches.
 
