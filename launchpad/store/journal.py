@@ -24,7 +24,7 @@ from launchpad.core.changes import FIREWORKS, KEY_FIELD, WORKFLOWS, Change, Plan
 from launchpad.core.documents import iso
 from launchpad.core.states import READY, WAITING
 from launchpad.errors import BadDocument
-from launchpad.store.archiving import archive, restore
+from launchpad.store.archiving import archive, bring_back
 from launchpad.store.backend import Insert, Update, UpdateMany
 from launchpad.store.entries import (
     ABORTED,
@@ -105,7 +105,7 @@ def carry_out(store: Store, entries: Sequence[Entry], refused: list[BadDocument]
     _insert_waiting(store, staying)
     _exchange_launches(store, staying)
     archive(store, staying)
-    restore(store, staying)
+    bring_back(store, staying)
     mirror(store, staying)
     _make_ready(store, staying)
     _unlock(store, staying)
