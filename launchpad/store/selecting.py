@@ -264,7 +264,7 @@ def _sorted_ids(backend: Backend, batches: Iterable[list[int]], sort: Sort) -> l
     """Return ids that no one query can sort, sorted by a field of their fireworks. Holds the ids and that field in memory."""
     field, direction = sort[0]
     found = [
-        (sort_key(document, field), document["fw_id"])
+        ((sort_key(document, field), document["fw_id"]), document["fw_id"])
         for ids in batches
         if ids
         for document in backend.find(FIREWORKS, _id_condition("fw_id", ids), fields={"fw_id": 1, field: 1})

@@ -8,11 +8,15 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from launchpad.core.changes import FIREWORKS, LAUNCHES
 from launchpad.core.documents import ABSENT, get_path, read_time
 from launchpad.store.backend import Backend, Query, Sort
 
 #: Fields that hold ISO texts in one document and BSON dates in the next.
 MIXED_TIMES = frozenset({"created_on", "updated_on"})
+
+#: What tells documents of a collection apart.
+_ID_FIELDS = {FIREWORKS: "fw_id", LAUNCHES: "launch_id"}
 
 _NEVER = dt.datetime.min.replace(tzinfo=dt.timezone.utc)
 
@@ -37,23 +41,35 @@ def find_sorted(
     limit: int = 0,
     max_time: float | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the documents that match in the order of the first field of `sort`; those without it come with the earliest times.
+    """Yield the documents that match in the order of the first field of `sort`, equal ones in that of their ids.
 
-    A field of mixed times is read as two sorted streams, each by its index, and merged: converting in the server would need to
-    look at every document. `fields`: None for whole documents.
+    Those without it come with the earliest times. A field of mixed times is read as two sorted streams, each by its index, and
+    merged: converting in the server would need to look at every document. `fields`: None for whole documents.
     """
     field, direction = sort[0]
-    projection = dict.fromkeys([*fields, field], 1) if fields is not None else None
+    key = _ID_FIELDS.get(collection, "_id")
+    projection = dict.fromkeys([*fields, field, key], 1) if fields is not None else None
 
-    def stream(also: Query) -> Iterator[dict[str, Any]]:
+    def place(document: dict[str, Any]) -> Any:
+        return sort_key(document, field), document[key]
+
+    def ordered(also: Query) -> Iterator[dict[str, Any]]:
         whole = {"$and": [query, also]} if query and also else query or also
-        return backend.find(collection, whole, fields=projection, sort=[(field, direction)], limit=limit, max_time=max_time)
+        order = [(field, direction)]
+        if limit and field != key:
+            order.append((key, direction))  # the server keeps no more than these while it sorts
+        found = backend.find(collection, whole, fields=projection, sort=order, limit=limit, max_time=max_time)
+        if limit or field == key:
+            yield from found
+            return
+        for _, equal in itertools.groupby(found, key=lambda document: sort_key(document, field)):
+            yield from sorted(equal, key=place, reverse=direction < 0)
 
     if field not in MIXED_TIMES:
-        yield from stream({})
+        yield from ordered({})
         return
-    texts, dates = stream({field: {"$type": "string"}}), stream({field: {"$type": "date"}})
-    merged = heapq.merge(texts, dates, key=lambda document: sort_key(document, field), reverse=direction < 0)
-    rest = stream({"$nor": [{field: {"$type": "string"}}, {field: {"$type": "date"}}]})
+    texts, dates = ordered({field: {"$type": "string"}}), ordered({field: {"$type": "date"}})
+    merged = heapq.merge(texts, dates, key=place, reverse=direction < 0)
+    rest = ordered({"$nor": [{field: {"$type": "string"}}, {field: {"$type": "date"}}]})
     parts = (rest, merged) if direction > 0 else (merged, rest)
     yield from itertools.islice(itertools.chain(*parts), limit or None)

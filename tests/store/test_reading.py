@@ -18,7 +18,6 @@ TRACE = 'Traceback (most recent call last):\n  File "x", line 1\n    y\nKeyError
 @pytest.fixture
 def pad(store_uri):
     launchpad = LaunchPad.open(store_uri)
-    launchpad.reset("", require_password=False)
     yield launchpad
     launchpad.close()
 

@@ -29,9 +29,14 @@ NOON = dt.datetime(2026, 1, 31, 12, 0, tzinfo=dt.timezone.utc)
 @pytest.fixture
 def backend(store_uri):
     launchpad = LaunchPad.open(store_uri)
-    launchpad.tuneup()
     yield launchpad.store.backend
     launchpad.close()
+
+
+@pytest.fixture
+def indexes(backend, store_uri):
+    with LaunchPad.open(store_uri) as launchpad:
+        launchpad.tuneup()
 
 
 def put(backend, collection, *documents):
@@ -215,6 +220,19 @@ def test_fireworks_are_sorted_also_where_times_are_texts_here_and_dates_there(ba
             assert ids(backend, selection, sort=sort, batch=batch, limit=3) == expected[:3]
 
 
+def test_equal_ones_are_sorted_by_id(backend):
+    same = {"name": "same", "updated_on": "2026-01-31T12:00:00+00:00"}
+    put(backend, "fireworks", *(firework(n, launches=[n], **same) for n in (3, 1, 2)), firework(4, name="another"))
+    put(backend, "launches", *(launch(n, n) for n in (1, 2, 3)))
+    assert ids(backend, Selection(), sort=[("name", 1)]) == [4, 1, 2, 3]
+    assert ids(backend, Selection(), sort=[("name", -1)]) == [3, 2, 1, 4]
+    assert ids(backend, Selection(), sort=[("name", 1)], limit=3) == [4, 1, 2]
+    assert ids(backend, Selection(), sort=[("updated_on", -1)]) == [3, 2, 1, 4]
+    assert ids(backend, Selection(), sort=[("updated_on", -1)], limit=2) == [3, 2]
+    assert ids(backend, Selection(fw_ids=(4, 3, 2, 1)), sort=[("name", 1)], batch=2) == [4, 1, 2, 3]
+    assert ids(backend, Selection(states=("FIZZLED",), launches_mode=True), sort=[("name", -1)]) == [3, 2, 1]
+
+
 def test_sorted_documents_hold_the_fields_asked_for(backend):
     put(backend, "fireworks", firework(1, name="b"), firework(2, name="a"), firework(3))
     found = list(find_sorted(backend, "fireworks", {"fw_id": {"$lt": 3}}, [("name", 1)], fields=("fw_id",)))
@@ -333,11 +351,11 @@ def test_workflows_are_selected_by_any_of_their_fireworks_and_by_their_own_field
     "selection",
     [Selection(fw_ids=(1,)), Selection(fw_ids=(1, 2, 3)), Selection(states=("FIZZLED",)), Selection(names=("relax",))],
 )
-def test_fireworks_are_selected_by_an_index(some, selection):
+def test_fireworks_are_selected_by_an_index(some, indexes, selection):
     assert some.index_used("fireworks", firework_query(selection))
 
 
-def test_names_with_wild_cards_times_and_queue_ids_are_found_by_an_index(some):
+def test_names_with_wild_cards_times_and_queue_ids_are_found_by_an_index(some, indexes):
     if some.kind == "mongodb":  # the embedded store reads through all names, which takes milliseconds
         assert some.index_used("fireworks", firework_query(Selection(names=("relax*",))))
     assert some.index_used("launches", launch_query(Selection(qid="4242")))
