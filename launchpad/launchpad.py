@@ -22,7 +22,8 @@ from launchpad.recording import Recording
 from launchpad.settings import Settings
 from launchpad.store.backend import Backend, DeleteMany, Replace
 from launchpad.store.indexes import INDEXES, user_indexes
-from launchpad.store.store import COUNTERS, ENTRIES, PLANS, RERUNS, Store
+from launchpad.store.names import COUNTERS, ENTRIES, PLANS, RERUNS
+from launchpad.store.store import Store
 from launchpad.upkeep import Upkeep
 
 logger = logging.getLogger("launchpad")

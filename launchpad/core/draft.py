@@ -23,6 +23,7 @@ class Draft:
         self._states: dict[int, str] = {}
         self._specs: dict[int, dict[str, Any]] = {}
         self._launches: dict[int, list[int]] = {}
+        self._fields: dict[int, dict[str, Any]] = {}
         self._inserted: dict[int, dict[str, Any]] = {}
         self._links: dict[int, list[int]] = {}
         self._ids_taken = 0
@@ -69,6 +70,11 @@ class Draft:
         launches = [stored[launch_id] for launch_id in self.launches(fw_id) if stored[launch_id]["state"] in states.RANK]
         return max(launches, key=lambda launch: (states.RANK[launch["state"]], _ended(launch)), default={})
 
+    def set_fields(self, fw_id: int, fields: Mapping[str, Any]) -> None:
+        """Set single fields of a firework (ABSENT takes one away) without needing its whole spec."""
+        if fields:
+            self._fields.setdefault(fw_id, {}).update(fields)
+
     def spec(self, fw_id: int) -> dict[str, Any]:
         """Return a firework's spec, to be changed in place. The snapshot must hold it in full."""
         if self.is_new(fw_id):
@@ -108,7 +114,7 @@ class Draft:
     def plan(self, *, archived: Iterable[ArchivedLaunch] = (), outcomes: Iterable[Outcome] = ()) -> Plan:
         """Return what was collected: changes deepest first, then what is new."""
         now = iso(self.snapshot.now)
-        touched = set(self._states) | set(self._specs) | set(self._launches)
+        touched = set(self._states) | set(self._specs) | set(self._launches) | set(self._fields)
         changes = [change for fw_id in touched if not self.is_new(fw_id) and (change := self._change(fw_id, now))]
         depth = self.graph.depths(change.key for change in changes)
         changes.sort(key=lambda change: (-depth[change.key], change.key))
@@ -133,6 +139,9 @@ class Draft:
             before, after = changed_fields(stored["spec"], self._specs[fw_id], "spec")
         for path, value in (("state", self._states.get(fw_id)), ("launches", self._launches.get(fw_id))):
             if value is not None and get_path(stored, path) != value:
+                before[path], after[path] = get_path(stored, path), value
+        for path, value in self._fields.get(fw_id, {}).items():
+            if get_path(stored, path) != value:
                 before[path], after[path] = get_path(stored, path), value
         if not after:
             return None

@@ -14,6 +14,7 @@ from launchpad.core.actions import apply_action
 from launchpad.core.changes import Plan
 from launchpad.core.documents import ABSENT, action_of, get_path
 from launchpad.core.draft import Draft
+from launchpad.core.recovery import drop_recovery
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import COMPLETED, ENDED, FIZZLED, HELD, READY, WAITING
 
@@ -50,6 +51,7 @@ def refresh(draft: Draft, fw_ids: Iterable[int]) -> None:
         if after == READY:
             _tell_fizzled_parents(draft, fw_id)
         if after == COMPLETED:
+            draft.set_fields(fw_id, drop_recovery(draft.firework(fw_id)))  # it has served
             launch_id = draft.representative_launch(fw_id)["launch_id"]
             draft.snapshot.require(full_launches=[launch_id])
             apply_action(draft, fw_id, action_of(draft.snapshot.full_launches[launch_id].get("action")))

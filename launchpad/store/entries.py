@@ -12,7 +12,8 @@ import bson
 
 from launchpad.core.changes import ArchivedLaunch, Change, Insert, Plan, RestoredLaunch
 from launchpad.store.backend import DeleteMany, Operation, UpdateMany
-from launchpad.store.store import ENTRIES, Store
+from launchpad.store.names import ENTRIES
+from launchpad.store.store import Store
 
 PENDING, COMMITTED, APPLIED = "pending", "committed", "applied"
 ABORTING, ABORTED = "aborting", "aborted"

@@ -8,7 +8,7 @@ from typing import Any
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.errors import ConfigurationError
 from launchpad.store.backend import Index
-from launchpad.store.store import ENTRIES, RERUNS
+from launchpad.store.names import ENTRIES, RERUNS
 
 
 def _on(*paths: str, unique: bool = False, sparse: bool = False) -> Index:

@@ -15,7 +15,8 @@ from launchpad.errors import LaunchpadError, StoreUnreachable
 from launchpad.store.backend import DeleteMany, Insert
 from launchpad.store.entries import COMMITTED, Entry, load_entries, removal
 from launchpad.store.journal import carry_out
-from launchpad.store.store import ENTRIES, Store
+from launchpad.store.names import ENTRIES
+from launchpad.store.store import Store
 
 ADD = "add"
 

@@ -39,8 +39,9 @@ from launchpad.store.entries import (
     removal,
 )
 from launchpad.store.mirroring import mirror
+from launchpad.store.names import ENTRIES
 from launchpad.store.removing import remove
-from launchpad.store.store import ENTRIES, Store, matching, one_of, setting
+from launchpad.store.store import Store, matching, one_of, setting
 
 #: The fields of a firework that say which launches are its own. They change when it is certain that they do.
 LAUNCH_LISTS = {"launches", "archived_launches"}

@@ -8,7 +8,8 @@ from launchpad.core.changes import WORKFLOWS
 from launchpad.store.backend import Operation, UpdateMany
 from launchpad.store.entries import ABORTED, ABORTING, COMMITTED, PENDING, closing, removal
 from launchpad.store.inserting import ADD, remove_unfinished
-from launchpad.store.store import ENTRIES, Store
+from launchpad.store.names import ENTRIES
+from launchpad.store.store import Store
 
 #: How long a process may pause between writing an entry and taking the lock for it; if it comes later, it finds it aborted.
 PAUSE = dt.timedelta(hours=1)

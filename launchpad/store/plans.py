@@ -13,8 +13,9 @@ from launchpad.core.documents import ABSENT, get_path, iso
 from launchpad.store import journal
 from launchpad.store.backend import DeleteMany, Insert
 from launchpad.store.entries import Entry
+from launchpad.store.names import PLANS
 from launchpad.store.records import as_plan, find_record
-from launchpad.store.store import PLANS, Store
+from launchpad.store.store import Store
 
 #: How many workflows are looked at, or changed, in one round.
 BATCH = 500

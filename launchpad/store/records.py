@@ -9,7 +9,8 @@ from typing import Any
 from launchpad.core.changes import Plan
 from launchpad.store.backend import DeleteMany, Insert, Update
 from launchpad.store.entries import APPLIED, COMMITTED, Entry, load_entries
-from launchpad.store.store import ENTRIES, RERUNS, Store
+from launchpad.store.names import ENTRIES, RERUNS
+from launchpad.store.store import Store
 
 #: How many entries are read in one go.
 BATCH = 500

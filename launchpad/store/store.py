@@ -14,11 +14,8 @@ from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKF
 from launchpad.core.documents import ABSENT
 from launchpad.errors import NeedsReset
 from launchpad.store.backend import Backend, Operation, Update, WriteResult
-
-COUNTERS = "fw_id_assigner"
-RERUNS = "reruns"
-ENTRIES = "rerun_entries"
-PLANS = "rerun_plans"
+from launchpad.store.indexes import INDEXES
+from launchpad.store.names import COUNTERS
 
 #: How long the difference between this machine's clock and the server's is trusted, in seconds.
 CLOCK_TRUST = 60.0
@@ -75,6 +72,9 @@ class Store:
         if self.backend.kind != "embedded" and not any(used):
             return False
         counters = {"next_fw_id": used[0] + 1, "next_launch_id": max(used[1:]) + 1}
+        if self.backend.kind == "embedded":  # a new file: nobody has to reset it first
+            for collection, indexes in INDEXES.items():
+                self.backend.create_indexes(collection, indexes)
         self.backend.write(COUNTERS, [Update({"_id": -1}, {"$setOnInsert": counters}, upsert=True)])
         return True
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from launchpad.launchpad import COLLECTIONS, LaunchPad
 from launchpad.store.backend import DeleteMany, Insert, Replace
-from launchpad.store.store import COUNTERS
+from launchpad.store.names import COUNTERS
 
 Documents = dict[str, list[dict[str, Any]]]
 

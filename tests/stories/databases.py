@@ -9,7 +9,7 @@ from typing import Any
 from launchpad import LaunchPad
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.store.backend import Backend, DeleteMany, Insert, Update
-from launchpad.store.store import COUNTERS, ENTRIES, RERUNS
+from launchpad.store.names import COUNTERS, ENTRIES, RERUNS
 
 COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, ENTRIES, RERUNS, COUNTERS)
 

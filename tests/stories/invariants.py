@@ -11,7 +11,7 @@ from launchpad.core import states
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.core.graph import Graph
 from launchpad.store.backend import Backend
-from launchpad.store.store import COUNTERS, ENTRIES
+from launchpad.store.names import COUNTERS, ENTRIES
 
 
 @dataclass

@@ -1,0 +1,8 @@
+"""The collections that are the store's own affair; those that planners speak of are named in `core.changes`."""
+
+from __future__ import annotations
+
+COUNTERS = "fw_id_assigner"
+RERUNS = "reruns"
+ENTRIES = "rerun_entries"
+PLANS = "rerun_plans"
