@@ -139,7 +139,7 @@ def test_the_man_pages_are_where_man_looks(installed: Path) -> None:
 
 
 def test_a_job_runs_from_the_installed_commands_alone(installed: Path, tmp_path: Path) -> None:
-    """With the embedded store, so that its needs (mongomock, platformdirs) are seen to be among the dependencies."""
+    """With the embedded store, so that its needs (platformdirs) are seen to be among the dependencies."""
     lpad, rlaunch = installed / "bin" / "lpad", installed / "bin" / "rlaunch"
     address = ("--uri", tmp_path / "pad.db")
     run(lpad, *address, "reset", "--yes", cwd=tmp_path)
