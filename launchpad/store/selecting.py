@@ -133,8 +133,8 @@ def select_fw_ids(
         yield from chunks((document["fw_id"] for document in found), batch)
         return
     else:
-        pages = _pages(backend, FIREWORKS, firework_query(selection), "fw_id", ("fw_id",), batch)
-        batches = ([document["fw_id"] for document in page] for page in pages)
+        found = pages(backend, FIREWORKS, firework_query(selection), "fw_id", ("fw_id",), batch)
+        batches = ([document["fw_id"] for document in page] for page in found)
     if sort:
         batches = chunks(_sorted_ids(backend, batches, sort), batch)
     yield from _at_most(batches, limit)
@@ -149,7 +149,7 @@ def select_workflow_ids(
     for ids in chunks(selection.fw_ids, batch) if selection.fw_ids else [()]:
         query = workflow_query(replace(selection, fw_ids=tuple(ids)))
         for limit in limits:
-            for page in _pages(backend, WORKFLOWS, all_of([limit, query]), "_id", ("_id",), batch):
+            for page in pages(backend, WORKFLOWS, all_of([limit, query]), "_id", ("_id",), batch):
                 found = [document["_id"] for document in page if document["_id"] not in seen]
                 if len(selection.fw_ids) > batch:  # a workflow may come again with further ids
                     seen.update(found)
@@ -185,7 +185,7 @@ def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield chunk
 
 
-def _pages(
+def pages(
     backend: Backend, collection: str, query: Query, key: str, fields: Sequence[str], size: int
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield the documents that match in the order of their ids, a page at a time, each page by a query of its own.
@@ -228,7 +228,7 @@ def _ids_by_launches(backend: Backend, selection: Selection, batch: int) -> Iter
         return
     conditions = all_of(_firework_conditions(selection))
     seen: set[int] = set()
-    for page in _pages(backend, LAUNCHES, launch_query(selection), "launch_id", ("launch_id",), batch):
+    for page in pages(backend, LAUNCHES, launch_query(selection), "launch_id", ("launch_id",), batch):
         if not page:
             return
         listing = _id_condition("launches", [launch["launch_id"] for launch in page])
