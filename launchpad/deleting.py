@@ -99,7 +99,7 @@ class Deleting(Batching):
         Raises EmptySelection, UnknownFirework, BadQuery: then nothing was changed.
         """
         operation = Delete(self, running=running, launch_dirs=launch_dirs, force=force)
-        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress, final=True)
+        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress, final="deleted workflows")
 
     def delete_wf(self, fw_id: int, delete_launch_dirs: bool = False) -> None:
         """Delete the workflow of a firework; if something in it runs, it stays and the log says so. Raises UnknownFirework."""

@@ -14,6 +14,7 @@ from launchpad.checkout import Working
 from launchpad.config import find_settings, settings_from_values
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.deleting import Deleting
+from launchpad.detecting import Detecting
 from launchpad.errors import UsageError
 from launchpad.holding import Holding
 from launchpad.operating import Operating
@@ -32,7 +33,7 @@ logger = logging.getLogger("launchpad")
 COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs", RERUNS, ENTRIES, PLANS)
 
 
-class LaunchPad(Reading, Adding, Operating, Holding, Deleting, Recording, Upkeep, Working):
+class LaunchPad(Reading, Adding, Detecting, Operating, Holding, Deleting, Recording, Upkeep, Working):
     """Workflows in a database: added, read, checked out, completed, rerun.
 
     The arguments are FireWorks'. `host` may also be a MongoDB address, or ``sqlite:///path`` for the embedded store. Without

@@ -88,7 +88,7 @@ class Recording:
         """Take back what a command did: states, launches, recoveries, everything below; report on each firework.
 
         What has moved on since, and what lies below that, is left alone and reported. The undo is a command of its own: it is in
-        the history and can be undone. Raises UnknownRerun; ConflictingOptions for one that was undone already, or that deletes.
+        the history and can be undone. Raises UnknownRerun; ConflictingOptions for one that was undone already, or that cannot be.
         """
         record = self._record(rerun_id)
         if record["state"] == "undone":
@@ -97,7 +97,7 @@ class Recording:
                 hint=f"To do it again: `lpad undo {record['undone_by']}`.",
             )
         if record.get("final"):
-            raise ConflictingOptions(f"Command {record['_id']} deleted workflows for good; that cannot be undone.")
+            raise ConflictingOptions(f"Command {record['_id']} {record['final']}; that cannot be undone.")
         report = Report("undo", dry_run=dry_run)
         for applied in records.entries_by_workflow(self.store, record["_id"]):
             if not dry_run and not report.rerun_id:

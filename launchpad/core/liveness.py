@@ -36,6 +36,14 @@ def is_live(launch: Mapping[str, Any], now: dt.datetime, expiration_seconds: flo
     return heard is not None and heard + dt.timedelta(seconds=expiration_seconds) > now
 
 
+def run_seconds(launch: Mapping[str, Any]) -> float | None:
+    """Return how long a launch ran, as far as is known: from its start to its last sign of life. None if it never ran."""
+    heard = last_heartbeat(launch)
+    history = launch.get("state_history") or []
+    started = next((read_time(entry.get("created_on")) for entry in history if entry.get("state") == RUNNING), None)
+    return (heard - started).total_seconds() if heard and started else None
+
+
 def whereabouts(launch: Mapping[str, Any]) -> str:
     """Say where a launch runs and when it was last heard of, for reports."""
     heard = last_heartbeat(launch)

@@ -133,8 +133,8 @@ def select_fw_ids(
         yield from chunks((document["fw_id"] for document in found), batch)
         return
     else:
-        found = pages(backend, FIREWORKS, firework_query(selection), "fw_id", ("fw_id",), batch)
-        batches = ([document["fw_id"] for document in page] for page in found)
+        read = pages(backend, FIREWORKS, firework_query(selection), "fw_id", ("fw_id",), batch)
+        batches = ([document["fw_id"] for document in page] for page in read)
     if sort:
         batches = chunks(_sorted_ids(backend, batches, sort), batch)
     yield from _at_most(batches, limit)

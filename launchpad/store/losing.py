@@ -1,0 +1,88 @@
+"""Runs that nobody hears of any more, and reservations that nobody took up: how they are found, and how lost runs end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from launchpad.core.changes import FIREWORKS, LAUNCHES
+from launchpad.core.states import DEFUSED, FIZZLED, PAUSED, RESERVED, RUNNING
+from launchpad.store.backend import Update, UpdateMany
+from launchpad.store.selecting import all_of, pages, resolved
+from launchpad.store.store import Store, one_of
+
+#: How many fireworks are looked at in one round.
+BATCH = 1000
+
+#: What is read of a launch to judge whether it lives.
+LAUNCH = dict.fromkeys(
+    (
+        *("launch_id", "fw_id", "state", "host", "launch_dir", "lease", "archived"),
+        *("state_history.state", "state_history.created_on", "state_history.updated_on", "state_history.reservation_id"),
+    ),
+    1,
+)
+FIREWORK = ("fw_id", "name", "state", "launches", "updated_on")
+
+#: The states of fireworks behind which a run may go on: what is held may have been running when an action defused it.
+MAY_RUN = (RUNNING, RESERVED, DEFUSED, PAUSED)
+
+Document = dict[str, Any]
+
+
+def fireworks_with_launches(
+    store: Store,
+    states: Sequence[str],
+    *,
+    query: Mapping[str, Any] | None = None,
+    launch_query: Mapping[str, Any] | None = None,
+) -> Iterator[list[tuple[Document, list[Document]]]]:
+    """Yield fireworks in these states, each with its active launches, a thousand at a time.
+
+    query: also on the firework. launch_query: of the launches only those that match, and no firework without one.
+    """
+    conditions = all_of([{"state": one_of(list(states))}, resolved(query) if query else {}])
+    wanted = resolved(launch_query) if launch_query else {}
+    for page in pages(store.backend, FIREWORKS, conditions, "fw_id", FIREWORK, BATCH):
+        ids = [launch_id for firework in page for launch_id in firework.get("launches") or ()]
+        also = {"$and": [wanted]} if wanted else {}
+        found = {launch["launch_id"]: launch for launch in store.by_ids(LAUNCHES, "launch_id", ids, fields=LAUNCH, **also)}
+        listed = [(fw, [found[n] for n in fw.get("launches") or () if n in found]) for fw in page]
+        yield [(firework, launches) for firework, launches in listed if launches or not wanted]
+
+
+def whole_launches(store: Store, launch_ids: Sequence[int]) -> list[Document]:
+    """Return active launches with all that their end needs."""
+    return list(store.by_ids(LAUNCHES, "launch_id", launch_ids, fields={"trackers": 0, "action": 0}))
+
+
+def end_unheard(store: Store, ends: Sequence[tuple[Mapping[str, Any], dict[str, Any]]]) -> set[int]:
+    """End lost launches, (as read, fields), and return those that have ended so; not what came back to life in this moment."""
+    operations = [Update(_still_unheard(launch), {"$set": fields}) for launch, fields in ends]
+    ended = {launch["launch_id"]: fields["time_end"] for launch, fields in ends}
+    if store.write(LAUNCHES, operations).matched == len(ends):
+        return set(ended)
+    stored = store.by_ids(LAUNCHES, "launch_id", ended, fields={"launch_id": 1, "time_end": 1}, state=FIZZLED)
+    return {launch["launch_id"] for launch in stored if launch["time_end"] == ended[launch["launch_id"]]}
+
+
+def _still_unheard(launch: Mapping[str, Any]) -> dict[str, Any]:
+    history = launch["state_history"]
+    still: dict[str, Any] = {
+        "launch_id": launch["launch_id"],
+        "state": RUNNING,
+        "archived": {"$exists": False},
+        "state_history": {"$size": len(history)},
+    }
+    if history:
+        still[f"state_history.{len(history) - 1}.updated_on"] = {"$eq": history[-1].get("updated_on")}
+    if "lease" in launch:
+        still["lease.expires"] = launch["lease"].get("expires")
+    return still
+
+
+def followed(store: Store, launch_ids: Sequence[int]) -> None:
+    """Note that all workflows have followed the ends of these launches."""
+    if launch_ids:
+        ended = {"launch_id": one_of(list(launch_ids)), "pending": True}
+        store.write(LAUNCHES, [UpdateMany(ended, {"$unset": {"pending": ""}})])
