@@ -68,13 +68,10 @@ def test_every_option_of_rerun_fws_is_in_an_example_that_is_run(option: tuple[st
 
 
 @pytest.mark.parametrize("command", ["singleshot", "rapidfire", "multi"])
-def test_the_options_of_rlaunch_are_those_that_are_told_of(command: str) -> None:
-    told = page("workers.md").read_text() + page("configuration.md").read_text()
-    known = {name for option in _options(build_rlaunch_parser(), command) for name in option}
-    for line in commands("workers.md"):
-        if f"rlaunch {command}" in line:
-            assert set(re.findall(r"(?<= )--[\w-]+", line)) <= known
-    assert "--grace" in told
+def test_every_option_of_rlaunch_is_told_of(command: str) -> None:
+    told = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", page("workers.md").read_text()))
+    untold = [option for option in _options(build_rlaunch_parser(), command) if not (COMMON | told) & set(option)]
+    assert set(untold) <= {("--offline",)}  # it says itself that it is not possible yet
 
 
 def test_the_readme_has_two_commands_of_make_and_these_exist() -> None:
@@ -87,5 +84,5 @@ def test_the_readme_has_two_commands_of_make_and_these_exist() -> None:
 def test_what_is_said_not_to_be_here_yet_is_not_here() -> None:
     section = page("from-fireworks.md").read_text().partition("## What is not here yet")[2]
     missing = set(re.findall(r"`(\w+)`", section))
-    assert len(missing) > 10
+    assert len(missing) > 8
     assert not missing & set(COMMANDS)
