@@ -14,6 +14,9 @@ from bson import json_util
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SIDE = Path(__file__).with_name("oracle_side.py")
 
+#: How FireWorks is configured here: it waits for locks for a moment, not for five minutes.
+FW_CONFIG = "WFLOCK_EXPIRATION_SECS: 0.3\nSORT_FWS: FIFO\n"
+
 Operations = Sequence[tuple[str, dict[str, Any]]]
 
 
@@ -37,6 +40,7 @@ class Oracle:
 
     def __init__(self, python: str, uri: str, folder: Path) -> None:
         self._log = (folder / "oracle.log").open("w+")
+        (folder / "FW_config.yaml").write_text(FW_CONFIG)
         self._process = subprocess.Popen(
             [python, str(SIDE), uri],
             stdin=subprocess.PIPE,
@@ -53,7 +57,9 @@ class Oracle:
 
         Archived launches are put where FireWorks keeps them.
         """
-        questions = [{"documents": _fireworks_layout(documents), "operations": ops} for documents, ops in cases]
+        return self._asked([{"documents": _fireworks_layout(documents), "operations": ops} for documents, ops in cases])
+
+    def _asked(self, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         assert self._process.stdin
         self._process.stdin.write(json_util.dumps(questions, json_options=json_util.RELAXED_JSON_OPTIONS) + "\n")
         self._process.stdin.flush()
@@ -65,6 +71,12 @@ class Oracle:
         answers: Any = json_util.loads(line) if line else {"failure": self._said()}
         assert isinstance(answers, list), answers["failure"]
         return answers
+
+    def do(self, operation: str, **arguments: Any) -> str | None:
+        """Do something to the documents that are there, and return the error."""
+        (answer,) = self._asked([{"documents": None, "operations": [(operation, arguments)]}])
+        error: str | None = answer["errors"][0]
+        return error
 
     def close(self) -> None:
         assert self._process.stdin

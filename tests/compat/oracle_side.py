@@ -20,7 +20,7 @@ def rerun(lp, fw_id, **options):
 def complete(lp, launch_id, state="COMPLETED", action=None):
     from fireworks import FWAction
 
-    lp.complete_launch(launch_id, FWAction.from_dict(action) if action else None, state)
+    lp.complete_launch(launch_id, FWAction.from_dict(action) if action else FWAction(), state)
 
 
 def append(lp, workflow, fw_ids, detour=False, pull_spec_mods=True):
@@ -35,11 +35,19 @@ def claim(lp, fw_id=None):
     lp.checkout_fw(FWorker(name="theirs"), "/scratch/theirs", fw_id=fw_id)
 
 
+def lock(lp, fw_id):
+    """Lock as a process that dies then: it never unlocks."""
+    from fireworks.core.launchpad import WFLock
+
+    WFLock(lp, fw_id).__enter__()
+
+
 OPERATIONS = {
     "rerun": rerun,
     "complete": complete,
     "append": append,
     "claim": claim,
+    "lock": lock,
     **{
         name: (lambda lp, fw_id, method=name: getattr(lp, method)(fw_id))
         for name in ("defuse_fw", "pause_fw", "reignite_fw", "resume_fw")
@@ -48,11 +56,12 @@ OPERATIONS = {
 
 
 def answer(lp, question):
-    for name in lp.db.list_collection_names():
-        lp.db[name].delete_many({})
-    for name, documents in question["documents"].items():
-        if documents:
-            lp.db[name].insert_many(documents)
+    if question["documents"] is not None:  # else on what is there
+        for name in lp.db.list_collection_names():
+            lp.db[name].delete_many({})
+        for name, documents in question["documents"].items():
+            if documents:
+                lp.db[name].insert_many(documents)
     errors = []
     for name, arguments in question["operations"]:
         try:
@@ -73,7 +82,8 @@ def main():
     DictMods.pull = DictMods().pull  # today's monty hides it, so that _pull_all always fails: judge what is meant
     server, _, name = sys.argv[1].rpartition("/")
     lp = LaunchPad(host=server, name=name, uri_mode=True, strm_lvl="CRITICAL")
-    lp.reset("", require_password=False, max_reset_wo_password=10**9)
+    if not lp.fw_id_assigner.find_one():
+        lp.reset("", require_password=False, max_reset_wo_password=10**9)
     answers.write("[]\n")  # ready
     answers.flush()
     for line in sys.stdin:
