@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import re
 from collections.abc import Sequence
 
+from launchpad.core.durations import parse_duration
 from launchpad.core.selection import Selection, parse_ids, parse_states
 from launchpad.core.states import STATES
 from launchpad.core.summary import DISPLAYS
@@ -147,6 +149,16 @@ def _maximum(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """Return a time span, for an option's `type`: seconds as a plain number, as FireWorks takes them, or with units (2h, 3d)."""
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return float(text)
+    try:
+        return parse_duration(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(f"{error} A plain number means seconds.") from None
 
 
 def read_sort(args: argparse.Namespace) -> list[tuple[str, int]] | None:

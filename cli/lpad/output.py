@@ -33,6 +33,8 @@ DONE = {
     "delete": "deleted",
     "update": "updated",
     "undo": "restored",
+    "refresh": "refreshed",
+    "detect": "declared lost",
 }
 
 #: Commands that report on workflows as a whole.
