@@ -1,0 +1,125 @@
+"""Find runs that nobody hears of any more, and bring their fireworks back.
+
+A worker says every 30 seconds that its run is alive; a run is lost when its time is up by the database's clock. Runs of
+FireWorks' workers, which say so once an hour, are lost after --time. Heartbeats decide, never how long a run takes. Without
+--fizzle, --rerun or --refresh lost runs are only shown.
+
+Examples:
+  lpad detect_lostruns
+  lpad detect_lostruns --fizzle
+  lpad detect_lostruns --rerun --task-level --copy-data
+  lpad detect_lostruns -d ids --min_runtime 2d
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from launchpad.core.querytext import read_query
+from launchpad.core.report import Report
+from launchpad.core.selection import Selection
+from launchpad.core.states import RESERVED, RUNNING
+from launchpad.core.summary import DISPLAYS
+from launchpad.errors import ConflictingOptions
+from lpad import changing, confirmation, options, output, session
+
+if TYPE_CHECKING:
+    from launchpad.detecting import LostRun
+    from launchpad.launchpad import LaunchPad
+
+COLUMNS = ("fw_id", "name", "state", "launch_id", "host", "last_heard", "runtime_secs", "launch_dir")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_argument_group("which runs")
+    which.add_argument(
+        "--time", type=options.seconds, metavar="TIME", help="runs of FireWorks: how long after the last ping (default 4h)"
+    )
+    which.add_argument(
+        "--max_runtime", type=options.seconds, metavar="TIME", help="only those that ran at most so long: 3600, 2h"
+    )
+    which.add_argument("--min_runtime", type=options.seconds, metavar="TIME", help="only those that ran at least so long")
+    which.add_argument("-q", "--query", metavar="QUERY", help="only fireworks that match")
+    which.add_argument("-lq", "--launch_query", metavar="QUERY", help="only launches that match")
+    what = parser.add_argument_group("what is done")
+    what.add_argument("--fizzle", action="store_true", help="make them FIZZLED, with the cause that they were lost")
+    what.add_argument("--rerun", action="store_true", help="make them FIZZLED, and rerun their fireworks")
+    changing.add_task_level(what)
+    what.add_argument("--refresh", action="store_true", help="let fireworks follow that are RUNNING though their runs have ended")
+    what.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
+    options.add_confirmation(parser)
+    parser.add_argument(
+        "-d",
+        "--display_format",
+        choices=("ids", "count", *DISPLAYS),
+        default="less",
+        type=str.lower,
+        help="what is shown of lost runs: the ids of their fireworks, count, less, or more of the fireworks",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    changing.check_task_level(args)
+    if args.task_level and not args.rerun:
+        raise ConflictingOptions("--task-level says how fireworks are rerun.", hint="Add --rerun.")
+    options.is_confirmed(args)
+    query, launch_query = (
+        read_query(text, option=option) if text else None for text, option in ((args.query, "-q"), (args.launch_query, "-lq"))
+    )
+    bounds = {"expiration_secs": args.time, "max_runtime": args.max_runtime, "min_runtime": args.min_runtime}
+    with session.open_launchpad(args) as launchpad:
+        found = launchpad.find_lost_runs(**bounds, query=query, launch_query=launch_query)
+        runs = [run for batch in found for run in batch]
+        inconsistent = [fw_id for batch in launchpad.find_inconsistent(query=query) for fw_id in batch]
+        doing = not args.dry_run and (args.fizzle or args.rerun or args.refresh)
+        report = act(args, launchpad, runs, inconsistent) if doing else None
+        if report is None:
+            show(args, launchpad, runs)
+        else:
+            output.show_report(report, args.output)
+    if inconsistent and not (report and args.refresh):
+        shown = ", ".join(map(str, inconsistent[:20]))
+        output.note(f"RUNNING, though their runs have ended: {shown}. Let them follow with --refresh.")
+    nothing = not runs and not (args.refresh and inconsistent)
+    return 1 if args.fail_if_none and nothing else report.exit_code if report else 0
+
+
+def act(args: argparse.Namespace, launchpad: LaunchPad, runs: Sequence[LostRun], inconsistent: Sequence[int]) -> Report:
+    """Do what the options ask for, and report on it as one command."""
+    lost = runs if args.fizzle or args.rerun else []
+    going = list(inconsistent) if args.refresh else []
+    if len(lost) + len(going) > launchpad.settings.pw_check_num:
+        confirmation.confirm(args, f"This is about {len(lost)} lost runs and {len(going)} inconsistent fireworks.")
+    report = Report("rerun_fws" if args.rerun else "detect_lostruns" if args.fizzle else "refresh")
+    if lost:
+        declared = launchpad.fizzle_lost_runs(lost, reason=args.reason)
+        report.rerun_id = declared.rerun_id
+        report.outcomes += declared.skipped if args.rerun else declared.outcomes
+    fw_ids = tuple(dict.fromkeys(run.fw_id for run in lost if run.state in (RUNNING, RESERVED)))
+    if args.rerun and fw_ids:
+        how = {"task_level": args.task_level, "recover_mode": args.recover_mode}
+        rerun = launchpad.rerun(Selection(fw_ids=fw_ids), **how, reason=args.reason or "lost runs")
+        report.rerun_id = rerun.rerun_id
+        report.outcomes += rerun.outcomes
+    if going:
+        report.outcomes += launchpad.refresh_fireworks(going).outcomes
+    return report
+
+
+def show(args: argparse.Namespace, launchpad: LaunchPad, runs: Sequence[LostRun]) -> None:
+    """Print lost runs, or their fireworks."""
+    fw_ids = tuple(dict.fromkeys(run.fw_id for run in runs))
+    if args.display_format == "count":
+        output.show(len(fw_ids), args.output)
+    elif args.display_format == "ids":
+        output.show(list(fw_ids), args.output)
+    elif args.display_format == "less":
+        output.show_list((dataclasses.asdict(run) for run in runs), args.output, COLUMNS)
+    else:
+        found = launchpad.read_fireworks(Selection(fw_ids=fw_ids), args.display_format) if fw_ids else ()
+        output.show_list(found, args.output, ("fw_id", "state", "name"))
+    if not runs:
+        output.note("No run is lost.")
