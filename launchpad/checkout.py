@@ -24,10 +24,11 @@ from launchpad.model import Firework, FWorker
 from launchpad.model.task_registry import find_task_class
 from launchpad.store import claiming, leases
 from launchpad.store.changing import change_workflows
-from launchpad.store.duplicates import fireworks_with_launches, launches_of_duplicates
+from launchpad.store.duplicates import fireworks_following, fireworks_with_launches, launches_of_duplicates
 from launchpad.store.journal import help_entries
 from launchpad.store.leftovers import tidy
 from launchpad.store.locks import locked_entries
+from launchpad.store.snapshots import Known
 
 if TYPE_CHECKING:
     from launchpad.settings import Settings
@@ -255,7 +256,7 @@ class Working:
         if not leases.end(self.store, launch_id, token, fields, also=also):
             self._keep_late_result(launch_id, token, fields)
             raise Fenced(launch_id=launch_id)
-        self.follow_up([launch_id], patience=self.settings.wflock_expiration_secs)
+        self._follow(launch_id, self.settings.wflock_expiration_secs, ended=fields)
 
     def _keep_late_result(self, launch_id: int, token: str | None, fields: dict[str, Any]) -> None:
         """Put a result that comes too late where the run is archived; if it is only on its way there, help first."""
@@ -270,14 +271,23 @@ class Working:
         followed = [self._follow(launch_id, patience) for launch_id in launch_ids]  # each, whatever became of the one before
         return all(followed)
 
-    def _follow(self, launch_id: int, patience: float) -> bool:
-        fw_ids = fireworks_with_launches(self.store, [launch_id])
+    def _follow(self, launch_id: int, patience: float, *, ended: Mapping[str, Any] | None = None) -> bool:
+        """Let the workflows of one launch follow. `ended`: the fields with which it ended, if they were written just now."""
+        fireworks = fireworks_following(self.store, launch_id)
+        fw_ids = [firework["fw_id"] for firework in fireworks]
+        launch = {"launch_id": launch_id, **(ended or {})}
+        known = Known(
+            fireworks,
+            launches={launch_id: launch} if ended else {},
+            # A failed launch is shown whole to children that tolerate it; of a completed one only the action matters.
+            full_launches={launch_id: launch} if ended and ended["state"] == COMPLETED else {},
+        )
 
         def planner(snapshot: Snapshot) -> Plan:
             return plan_refresh(snapshot, [fw_id for fw_id in fw_ids if fw_id in snapshot.graph.children])
 
         try:
-            changed = change_workflows(self.store, planner, fw_ids=fw_ids, operation="follow", patience=patience)
+            changed = change_workflows(self.store, planner, fw_ids=fw_ids, operation="follow", patience=patience, known=known)
         except BadDocument as error:
             if not self._refuse_action(launch_id, error):
                 logger.warning("What launch %d did cannot be taken in: %s", launch_id, error)
@@ -313,14 +323,16 @@ class Working:
         if launch is None:
             raise UnknownLaunch(launch_id=document["launch_id"])
         # It was declared lost meanwhile: but here is what it did, and nobody has run it again.
-        was_lost = (FIZZLED,) if (launch.get("cause") or {}).get("kind") == "lost" else ()
+        was_lost = launch["state"] == FIZZLED and (launch.get("cause") or {}).get("kind") == "lost"
         is_same = (launch.get("lease") or {}).get("token") == document["token"] and "archived" not in launch
         if is_same and launch["state"] in ENDED and not was_lost:
             self.follow_up([launch["launch_id"]])  # it was taken in before
             return int(launch["fw_id"])
         action = action_of(document["action"] or {})
         fields = ended_fields(launch, document["state"], action, self.store.now(), document.get("cause"))
-        self.end_launch(document["launch_id"], document["token"], fields, also=was_lost)
+        if was_lost:
+            fields.setdefault("cause", None)
+        self.end_launch(document["launch_id"], document["token"], fields, also=(FIZZLED,) if was_lost else ())
         return int(launch["fw_id"])
 
     # FireWorks' methods of the same concept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,15 @@ from pathlib import Path
 import pytest
 
 MEMORY = Path("/dev/shm")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what runs for many minutes, unless it is asked for."""
+    if os.environ.get("LPAD_SOAK") or "soak" in (config.option.markexpr or ""):
+        return
+    for item in items:
+        if item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.skip(reason="runs for minutes: make soak"))
 
 
 @pytest.fixture
@@ -28,3 +38,9 @@ def place(request: pytest.FixtureRequest, quick_path: Path) -> str:
         return f"sqlite://{quick_path}/launchpad.db"
     uri: str = request.getfixturevalue("mongo_uri")
     return uri
+
+
+@pytest.fixture
+def quick_uri(quick_path: Path) -> str:
+    """The address of a fresh embedded database."""
+    return f"sqlite://{quick_path}/launchpad.db"

@@ -43,7 +43,13 @@ def let_hours_pass(backend: Backend) -> None:
     """Make what a dead process left behind look old: journal entries, and launches that no firework lists."""
     listed = {n for doc in backend.find(FIREWORKS, {}, fields={"launches": 1}) for n in doc["launches"]}
     _shift(backend, ENTRIES, {"on": {"$exists": True}}, "on", dt.timedelta(hours=3))
-    _shift(backend, LAUNCHES, {"lease": {"$exists": True}, "launch_id": {"$nin": sorted(listed)}}, "lease.expires", dt.timedelta(hours=9))
+    _shift(
+        backend,
+        LAUNCHES,
+        {"lease": {"$exists": True}, "launch_id": {"$nin": sorted(listed)}},
+        "lease.expires",
+        dt.timedelta(hours=9),
+    )
 
 
 def _shift(backend: Backend, collection: str, query: dict[str, Any], field: str, by: dt.timedelta) -> None:

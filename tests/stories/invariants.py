@@ -1,4 +1,4 @@
-"""What holds in every launchpad at rest, whatever was killed, doubled or late; and a picture of one to compare it with another."""
+"""What holds in every launchpad at rest, whatever was killed, doubled or late; and a picture of one, to compare with others."""
 
 from __future__ import annotations
 
@@ -152,7 +152,11 @@ def _about_leftovers(content: Content) -> Iterator[str]:
     nodes = {fw_id for workflow in content.workflows for fw_id in workflow["nodes"]}
     yield from (f"{firework['name']} is in no workflow" for fw_id, firework in content.fireworks.items() if fw_id not in nodes)
     known = {n for fw in content.fireworks.values() for n in (*fw["launches"], *fw["archived_launches"])}
-    yield from (f"launch {launch_id} belongs to no firework" for launch_id in {**content.launches, **content.archived} if launch_id not in known)
+    yield from (
+        f"launch {launch_id} belongs to no firework"
+        for launch_id in {**content.launches, **content.archived}
+        if launch_id not in known
+    )
 
 
 def _is_part_of_history(content: Content, entry: Mapping[str, Any]) -> bool:
@@ -200,5 +204,9 @@ def _spec(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _launch(launch: Mapping[str, Any]) -> tuple[Any, ...]:
     action = launch.get("action") or {}
     counted = {key: len(action.get(key) or ()) for key in ("additions", "detours", "append_wfs")}
-    told = {**action, **counted, "stored_data": {key: value for key, value in action.get("stored_data", {}).items() if key != "_exception"}}
+    told = {
+        **action,
+        **counted,
+        "stored_data": {key: value for key, value in action.get("stored_data", {}).items() if key != "_exception"},
+    }
     return launch["state"], told, (launch.get("cause") or {}).get("kind")

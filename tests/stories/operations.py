@@ -73,7 +73,9 @@ def finish(launchpad: LaunchPad, *names: str, state: str = "COMPLETED", **action
     for name in names:
         checkout = claim(launchpad, name)
         if state == "FIZZLED":
-            checkout.save_checkpoint({"_task_n": 1, "_all_stored_data": {"of": name}, "_all_update_spec": {}, "_all_mod_spec": []})
+            checkout.save_checkpoint(
+                {"_task_n": 1, "_all_stored_data": {"of": name}, "_all_update_spec": {}, "_all_mod_spec": []}
+            )
         checkout.complete(state, FWAction(**action).to_dict())
 
 
@@ -120,7 +122,9 @@ def adding(name: str, *workflows: tuple[str, str]) -> Operation:
     return Operation(name, lambda launchpad: {}, act, again)
 
 
-def rerunning(name: str, before: Callable[[LaunchPad], Any], *names: str, **options: Any) -> Operation:
+def rerunning(name: str, before: Callable[[LaunchPad], Any], *names: str, then: Sequence[str] = (), **options: Any) -> Operation:
+    """A rerun. then: what is rerun when it is tried again, if that is not the same."""
+
     def prepare(launchpad: LaunchPad) -> Facts:
         before(launchpad)
         return {}
@@ -128,7 +132,10 @@ def rerunning(name: str, before: Callable[[LaunchPad], Any], *names: str, **opti
     def act(launchpad: LaunchPad, facts: Facts) -> None:
         rerun(launchpad, *names, **options)
 
-    return Operation(name, prepare, act, act)
+    def again(launchpad: LaunchPad, facts: Facts) -> None:
+        rerun(launchpad, *(then or names), **options)
+
+    return Operation(name, prepare, act, again)
 
 
 def claiming(name: str, before: Callable[[LaunchPad], Any], chosen: str | None = None) -> Operation:
@@ -216,7 +223,9 @@ CHAIN_DONE = _all_of(_added("A→B→C"), _finished("A", "B", "C"))
 CHAIN_FAILED = _all_of(_added("A→B→C"), _finished("A"), _failed("B"))
 JOIN_DONE = _all_of(_added("A,B→C→D"), _finished("A", "B", "C", "D"))
 DIAMOND_RUNS = _all_of(_added("A→B,C→D"), _finished("A", "B"))
-TWO_FAILED = _all_of(_added("A→B", "one "), _added("A→B,C→D", "two "), _finished("one A"), _failed("one B"), _finished("two A"), _failed("two C"))
+TWO_FAILED = _all_of(
+    _added("A→B", "one "), _added("A→B,C→D", "two "), _finished("one A"), _failed("one B"), _finished("two A"), _failed("two C")
+)
 
 COUNTS = FWAction(
     update_spec={"got": {"it": 1}}, mod_spec=[{"_push": {"log": "once"}}, {"_inc": {"counter": 1}}, {"_set": {"deep->down": 1.5}}]
@@ -333,7 +342,8 @@ OPERATIONS: Sequence[Operation] = (
     rerunning("rerun one parent of a join", JOIN_DONE, "A"),
     rerunning("rerun both branches", _all_of(_added("A→B,C→D"), _finished("A", "B", "C", "D")), "B", "C"),
     rerunning("rerun in two workflows", TWO_FAILED, "one B", "two C"),
-    rerunning("rerun with a duplicate", _duplicates, "one A"),
+    # What was set back shares no launch any more, so that its duplicate has to be named.
+    rerunning("rerun with a duplicate", _duplicates, "one A", then=["one A", "two A"]),
     rerunning("rerun a live run", _all_of(DIAMOND_RUNS, lambda lp: claim(lp, "C")), "C", running=True),
     rerunning("rerun above a READY child", DIAMOND_RUNS, "A"),
     claiming("claim", _added("A→B")),
@@ -345,16 +355,28 @@ OPERATIONS: Sequence[Operation] = (
     holding("release", _added("A→B"), "A", lambda lp, checkout, facts: checkout.release("not wanted")),
     completing("complete the last", _added("A"), "A"),
     completing("complete before children", _added("A→B,C→D"), "A", action=_fixed(COUNTS)),
-    completing("complete and tell all below", _added("A→B→C"), "A", action=_fixed(FWAction(**{**COUNTS.to_dict(), "propagate": True}))),
-    completing("complete with additions", _added("A→B"), "A", action=_with(additions=lambda: [make_workflow("X→Y"), make_workflow("Z")])),
+    completing(
+        "complete and tell all below", _added("A→B→C"), "A", action=_fixed(FWAction(**{**COUNTS.to_dict(), "propagate": True}))
+    ),
+    completing(
+        "complete with additions", _added("A→B"), "A", action=_with(additions=lambda: [make_workflow("X→Y"), make_workflow("Z")])
+    ),
     completing("complete with a detour", _added("A→B"), "A", action=_with(detours=lambda: [make_workflow("X→Y")])),
     completing("complete with a workflow to append", _added("A→B"), "A", action=_appended),
     completing("complete and defuse children", _added("A→B→C"), "A", action=_fixed(FWAction(defuse_children=True))),
-    completing("complete a join's last parent", _all_of(_added("A,B→C"), _finished("A", **COUNTS.to_dict())), "B", action=_fixed(COUNTS)),
-    completing("complete what a duplicate shares", _all_of(_duplicate_waits, lambda lp: rerun(lp, "one A", rerun_duplicates=False)), "one A"),
+    completing(
+        "complete a join's last parent", _all_of(_added("A,B→C"), _finished("A", **COUNTS.to_dict())), "B", action=_fixed(COUNTS)
+    ),
+    completing(
+        "complete what a duplicate shares",
+        _all_of(_duplicate_waits, lambda lp: rerun(lp, "one A", rerun_duplicates=False)),
+        "one A",
+    ),
     completing("fail", _added("A→B"), "A", state="FIZZLED"),
     completing("fail above a child that allows it", _added("A→B", B={"_allow_fizzled_parents": True}), "A", state="FIZZLED"),
-    completing("complete with a word that does not exist", _added("A→B"), "A", action=_fixed(FWAction(mod_spec=[{"_nothing": {"a": 1}}]))),
+    completing(
+        "complete with a word that does not exist", _added("A→B"), "A", action=_fixed(FWAction(mod_spec=[{"_nothing": {"a": 1}}]))
+    ),
     _append(False),
     _append(True),
     _lost_run(),
