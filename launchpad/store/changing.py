@@ -11,7 +11,7 @@ from typing import Any
 from launchpad.core.changes import Outcome, Plan
 from launchpad.core.snapshot import Snapshot
 from launchpad.store import journal
-from launchpad.store.snapshots import Planner, load, plan_all
+from launchpad.store.snapshots import NOTHING_KNOWN, Known, Planner, load, plan_all
 from launchpad.store.store import Store
 
 #: How long to wait for a lock that FireWorks holds before reporting it, in seconds.
@@ -44,14 +44,16 @@ def change_workflows(
     dry_run: bool = False,
     before_apply: Callable[[Sequence[tuple[Snapshot, Plan]]], bool] | None = None,
     patience: float = FOREIGN_LOCK_PATIENCE,
+    known: Known = NOTHING_KNOWN,
 ) -> Changed:
     """Plan the workflows that hold these fireworks (or have these ids) and apply the plans, in one batch.
 
-    before_apply: looks at what was planned; when it returns True something was brought up to date, or a selection turned out
-    to have changed: then all is read and planned again. operation: a word for locks and history.
+    known: documents that the caller has read or written just now. before_apply: looks at what was planned; when it returns
+    True something was brought up to date, or a selection turned out to have changed: then all is read and planned again.
+    operation: a word for locks and history.
     """
     result = Changed()
-    snapshots = load(store, fw_ids=fw_ids, workflow_ids=workflow_ids)
+    snapshots = load(store, fw_ids=fw_ids, workflow_ids=workflow_ids, known=known)
     waiting_since = time.monotonic()
     for attempt in range(MOST_ROUNDS):
         free, busy = _sort_by_lock(store, snapshots, dry_run)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from launchpad.core.changes import FIREWORKS
+from launchpad.store.snapshots import LIGHT
 from launchpad.store.store import Store
 
 #: FireWorks' finder of fireworks whose specs are equal in all and everything.
@@ -15,6 +16,11 @@ EXACT = "DupeFinderExact"
 def fireworks_with_launches(store: Store, launch_ids: Iterable[int]) -> list[int]:
     """Return the fireworks, in any workflow, that list one of these launches as active."""
     return [document["fw_id"] for document in store.by_ids(FIREWORKS, "launches", launch_ids, fields={"fw_id": 1})]
+
+
+def fireworks_following(store: Store, launch_id: int) -> list[dict[str, Any]]:
+    """Return the fireworks, in any workflow, that list a launch as active, with what planning needs of them."""
+    return list(store.backend.find(FIREWORKS, {"launches": launch_id}, fields=LIGHT))
 
 
 def sharing_launches(store: Store, fw_ids: Iterable[int]) -> dict[int, list[int]]:

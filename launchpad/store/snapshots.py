@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, WORKFLOWS, Plan
@@ -51,13 +52,33 @@ Planner = Callable[[Snapshot], Plan]
 Result = TypeVar("Result")
 
 
-def load(store: Store, *, fw_ids: Iterable[int] = (), workflow_ids: Iterable[Any] = ()) -> list[Snapshot]:
-    """Return snapshots of the workflows that hold these fireworks or have these ids, with nothing but their own document."""
+@dataclass(frozen=True)
+class Known:
+    """Documents that were read, or written, a moment ago: they need not be read again for the first plan."""
+
+    #: As `LIGHT` has them.
+    fireworks: Sequence[Mapping[str, Any]] = ()
+    launches: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    full_launches: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+
+
+NOTHING_KNOWN = Known()
+
+
+def load(
+    store: Store, *, fw_ids: Iterable[int] = (), workflow_ids: Iterable[Any] = (), known: Known = NOTHING_KNOWN
+) -> list[Snapshot]:
+    """Return snapshots of the workflows that hold these fireworks or have these ids, with what is known already."""
     fields = {"metadata": 0}
     documents = list(store.by_ids(WORKFLOWS, "_id", workflow_ids, fields=fields))
     documents += store.workflows_of(fw_ids, fields=fields)
     now = store.now()
-    return [Snapshot(document, now) for document in {document["_id"]: document for document in documents}.values()]
+    snapshots = [Snapshot(document, now) for document in {document["_id"]: document for document in documents}.values()]
+    for snapshot in snapshots:
+        snapshot.fireworks |= {doc["fw_id"]: doc for doc in known.fireworks if doc["fw_id"] in snapshot.graph.children}
+        snapshot.launches |= known.launches
+        snapshot.full_launches |= known.full_launches
+    return snapshots
 
 
 def plan_all(store: Store, snapshots: Sequence[Snapshot], planner: Planner) -> list[tuple[Snapshot, Plan]]:

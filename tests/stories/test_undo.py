@@ -40,7 +40,8 @@ def everything(launchpad):
     found = {}
     for collection in ("fireworks", "workflows", "launches", "archived_launches"):
         for document in launchpad.store.backend.find(collection, {}):
-            document.pop("updated_on", None)
+            for renewed in ("updated_on", "restored"):  # stamps of the change itself
+                document.pop(renewed, None)
             document.pop("_id")
             key = document.get("fw_id") or tuple(document.get("nodes", ()))
             found[collection, document.get("launch_id", key)] = document
