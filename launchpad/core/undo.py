@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from launchpad.core import states
 from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Outcome, Plan, RestoredLaunch
 from launchpad.core.documents import ABSENT, get_path, iso
 from launchpad.core.snapshot import Snapshot
+from launchpad.core.states import READY, WAITING
+
+#: States in which nothing has been started.
+NOT_RUN = (READY, WAITING)
 
 
 @dataclass(frozen=True)
@@ -23,25 +28,66 @@ def plan_undo(snapshot: Snapshot, applied: Sequence[Plan]) -> Plan:
     """Return the plan that takes back what these plans, oldest first, did to one workflow.
 
     A firework that has moved on is left alone, and so is everything below it that the command had set back: its results would
-    be older than its parent's. Raises Incomplete for what must be read first.
+    be older than its parent's. What had not run is READY or WAITING by what is above it now. Raises Incomplete for what must
+    be read first.
     """
     done = _all_done(applied)
     snapshot.forget_consulted()
     snapshot.require(full=done)
     snapshot.require(attempts=[fw_id for fw_id in done if "launches" in done[fw_id].before])
-    moved = [fw_id for fw_id, what in done.items() if not _as_left(snapshot.fireworks[fw_id], what)]
-    blocked = set(snapshot.graph.reach(moved, enter=done.__contains__)) - set(moved)
-    kept = [fw_id for fw_id in done if fw_id not in blocked and fw_id not in moved]
-    depth = snapshot.graph.depths(kept)
-    kept.sort(key=lambda fw_id: (-depth[fw_id], fw_id))
+    after: dict[int, str] = {}
+    reasons: dict[int, str] = {}
+    for fw_id in snapshot.graph.order(done):
+        if reason := _reason_to_leave(snapshot, fw_id, done, reasons):
+            reasons[fw_id] = reason
+        else:
+            after[fw_id] = _state_after(snapshot, fw_id, done, after)
+    depth = snapshot.graph.depths(after)
+    kept = sorted(after, key=lambda fw_id: (-depth[fw_id], fw_id))
     return Plan(
         snapshot.workflow_id,
-        changes=tuple(_change(snapshot, fw_id, done[fw_id]) for fw_id in kept),
+        changes=tuple(_change(snapshot, fw_id, done[fw_id], after[fw_id]) for fw_id in kept),
         archived=tuple(launch for fw_id in kept for launch in _to_archive(fw_id, done[fw_id])),
         restored=tuple(launch for fw_id in kept for launch in _to_restore(snapshot, fw_id, done[fw_id])),
         guard=snapshot.guard(),
-        outcomes=tuple(_outcome(snapshot, fw_id, done[fw_id], moved, blocked) for fw_id in sorted(done)),
+        outcomes=tuple(_outcome(snapshot, fw_id, after.get(fw_id, ""), reasons.get(fw_id, "")) for fw_id in sorted(done)),
     )
+
+
+def _reason_to_leave(snapshot: Snapshot, fw_id: int, done: Mapping[int, _Done], reasons: Mapping[int, str]) -> str:
+    """Say why a firework cannot be as it was; "" if it can."""
+    firework, what = snapshot.fireworks[fw_id], done[fw_id]
+    state, then = str(firework["state"]), what.after["state"]
+    if not _as_left(firework, what):
+        return f"has moved on since ({then} then, {state} now)" if state != then else "was changed since"
+    launches = _launches(what.before if "launches" in what.before else firework)
+    before = what.before["state"]
+    if not launches and (before in states.HELD or before in NOT_RUN):
+        return ""
+    parents = snapshot.graph.parents[fw_id]
+    if any(parent in reasons for parent in parents):
+        return "lies below a firework that has moved on"
+    if before in states.HELD:
+        return ""
+    if not launches:
+        return "has lost its launch since"
+    # Those that the command changed too are as they were together with this one.
+    undone = [n for n in parents if n not in done and snapshot.consult(n) not in _done_states(firework)]
+    return "has something above it that is not done any more" if undone else ""
+
+
+def _state_after(snapshot: Snapshot, fw_id: int, done: Mapping[int, _Done], after: Mapping[int, str]) -> str:
+    """Return the state a firework had; where it had not run, what its parents make of it now."""
+    before = str(done[fw_id].before["state"])
+    if before not in NOT_RUN:
+        return before
+    parents = (after[n] if n in after else snapshot.consult(n) for n in snapshot.graph.parents[fw_id])
+    return READY if all(state in _done_states(snapshot.fireworks[fw_id]) for state in parents) else WAITING
+
+
+def _done_states(firework: Mapping[str, Any]) -> frozenset[str]:
+    tolerant = get_path(firework, "spec._allow_fizzled_parents")
+    return states.done_states(tolerant is not ABSENT and bool(tolerant))
 
 
 def added_by(applied: Sequence[Plan]) -> list[int]:
@@ -63,9 +109,9 @@ def _as_left(firework: Mapping[str, Any], what: _Done) -> bool:
     return all(get_path(firework, path) == value for path, value in what.after.items() if path != "updated_on")
 
 
-def _change(snapshot: Snapshot, fw_id: int, what: _Done) -> Change:
+def _change(snapshot: Snapshot, fw_id: int, what: _Done, state: str) -> Change:
     firework = snapshot.fireworks[fw_id]
-    after = {**what.before, "updated_on": iso(snapshot.now)}
+    after = {**what.before, "state": state, "updated_on": iso(snapshot.now)}
     return Change(FIREWORKS, fw_id, {path: get_path(firework, path) for path in after}, after)
 
 
@@ -90,14 +136,9 @@ def _launches(fields: Mapping[str, Any]) -> list[int]:
     return [] if launches is ABSENT or launches is None else list(launches)
 
 
-def _outcome(snapshot: Snapshot, fw_id: int, what: _Done, moved: Sequence[int], blocked: set[int]) -> Outcome:
+def _outcome(snapshot: Snapshot, fw_id: int, after: str, reason: str) -> Outcome:
     firework = snapshot.fireworks[fw_id]
     state, name = str(firework["state"]), str(firework.get("name", ""))
-    if fw_id in moved:
-        then = what.after["state"]
-        text = f"has moved on since ({then} then, {state} now)" if state != then else "was changed since"
-    elif fw_id in blocked:
-        text = "lies below a firework that has moved on"
-    else:
-        return Outcome(fw_id, "changed", "restored", name=name, before=state, after=str(what.before["state"]))
-    return Outcome(fw_id, "moved", f"{text}; left as it is", name=name, before=state, after=state)
+    if reason:
+        return Outcome(fw_id, "moved", f"{reason}; left as it is", name=name, before=state, after=state)
+    return Outcome(fw_id, "changed", "restored", name=name, before=state, after=after)
