@@ -32,5 +32,4 @@ def run(args: argparse.Namespace) -> int:
             if output.ask(f"Type the name of this database, {launchpad.name}, to go on:") != launchpad.name:
                 raise Aborted("That is not its name. Nothing was changed.")
         launchpad.reset(launchpad.name, require_password=True)
-    output.note(f"{where} is empty now.")
     return 0
