@@ -5,6 +5,7 @@ It writes a byte to its output before each command that it sends, so that whoeve
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sys
@@ -62,10 +63,8 @@ def main(way: str, uri: str, seed: str) -> None:
     with open_launchpad(uri) as launchpad:
         launchpad.store.backend.hook = _tell
         while True:
-            try:
+            with contextlib.suppress(LaunchpadError):  # fenced, nothing to undo, …: as it happens among others
                 WAYS[way](launchpad, chance)
-            except LaunchpadError as error:  # fenced, nothing to undo, …: as it happens among others
-                print(type(error).__name__, error, file=sys.stderr)
 
 
 if __name__ == "__main__":

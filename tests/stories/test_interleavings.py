@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,9 +31,7 @@ from tests.stories.operations import (
     rerun,
     work_until_done,
 )
-from tests.stories.turnstile import Actor, Script, orders, take_turns
-
-Turns = Sequence[int | None]
+from tests.stories.turnstile import Actor, Script, take_turns
 
 
 class Seen:
@@ -76,32 +74,37 @@ def hold(launchpad: LaunchPad) -> Checkout:
     return Checkout(launchpad, firework, launch)
 
 
-def meet(uri: str, meeting: Meeting, *, switches: int, writes_only: bool) -> int:
-    """Let two scripts meet in all orders; return in how many."""
+def meet(uri: str, meeting: Meeting, *, writes_only: bool, both_sleep: bool = False) -> int:
+    """Let two scripts meet, each sleeping after i commands until the other is done; return in how many orders.
+
+    both_sleep: the other sleeps, too, after j commands, until the first is done.
+    """
     with open_launchpad(uri) as launchpad:
         launchpad.reset(require_password=False)
         meeting.prepare(launchpad)
         before = take_out(launchpad.store.backend)
         tried = 0
-        for turned, (one, other) in enumerate([(meeting.first, meeting.second), (meeting.second, meeting.first)]):
-            counts = [count_commands(uri, before, script, writes_only) for script in (one, other)]
-            for turns in orders(*counts, switches):
-                put_back(launchpad.store.backend, before)
-                try:
-                    results = let_both_act(uri, one, other, turns, writes_only)
-                    seen = Seen(*(reversed(results) if turned else results), settle(launchpad))
-                    assert meeting.fair(seen), f"{seen.first} and {seen.second} cannot both be true: {seen}"
-                    work_until_done(launchpad)
-                    check(launchpad.store.backend)
-                except Exception as error:
-                    who = "second" if turned else "first"
-                    raise AssertionError(f"{meeting.name}: the {who} took {turns}\n{type(error).__name__}: {error}") from error
-                tried += 1
+        for turned, scripts in enumerate([(meeting.first, meeting.second), (meeting.second, meeting.first)]):
+            for i in range(count_commands(uri, before, scripts[0], writes_only) + 1):
+                for j in itertools.count(1) if both_sleep else [None]:
+                    put_back(launchpad.store.backend, before)
+                    try:
+                        slept, results = let_both_act(uri, scripts, i, j, writes_only)
+                        seen = Seen(*(reversed(results) if turned else results), settle(launchpad))
+                        assert meeting.fair(seen), f"{seen.first} and {seen.second} cannot both be true: {seen}"
+                        work_until_done(launchpad)
+                        check(launchpad.store.backend)
+                    except Exception as error:
+                        who = f"the {'second' if turned else 'first'} slept after {i} commands, the other after {j}"
+                        raise AssertionError(f"{meeting.name}: {who}\n{type(error).__name__}: {error}") from error
+                    tried += 1
+                    if not slept:
+                        break
         return tried
 
 
 def count_commands(uri: str, before: Documents, script: Script, writes_only: bool) -> int:
-    """Return how many commands a script sends when it is alone."""
+    """Return how many commands a script sends when it is alone, and one for its beginning."""
     with open_launchpad(uri) as alone:
         put_back(alone.store.backend, before)
         actor = Actor(alone, script, writes_only=writes_only)
@@ -110,12 +113,18 @@ def count_commands(uri: str, before: Documents, script: Script, writes_only: boo
 
 
 def let_both_act(
-    uri: str, one: Script, other: Script, turns: Turns, writes_only: bool, meanwhile: Callable[[], Any] = lambda: None
-) -> tuple[Any, Any]:
+    uri: str,
+    scripts: tuple[Script, Script],
+    i: int,
+    j: int | None,
+    writes_only: bool,
+    meanwhile: Callable[[], Any] = lambda: None,
+) -> tuple[bool, tuple[Any, Any]]:
+    """Return whether the second had to sleep, and what both returned."""
     with open_launchpad(uri) as a, open_launchpad(uri) as b:
-        first, second = Actor(a, one, writes_only=writes_only), Actor(b, other, writes_only=writes_only)
-        take_turns(first, second, turns, meanwhile)
-        return first.result, second.result
+        first, second = (Actor(lp, script, writes_only=writes_only) for lp, script in zip((a, b), scripts, strict=True))
+        slept = take_turns(first, second, i, j, meanwhile)
+        return slept, (first.result, second.result)
 
 
 def settle(launchpad: LaunchPad) -> Content:
@@ -352,6 +361,16 @@ MEETINGS = (
         lambda seen: (seen.state("A") == "COMPLETED") == (seen.second is None),
     ),
     Meeting("an undo and a rerun", _then(CHAIN_DONE, reruns("B")), _undo_last, reruns("A")),
+    Meeting("a rerun and its helper", CHAIN_DONE, reruns("A"), LaunchPad.recover, lambda seen: seen.state("A") == "READY"),
+    Meeting(
+        "an end with additions and its helper",
+        _one_runs,
+        completes(name="A", additions=[make_workflow("X→Y")]),
+        LaunchPad.recover,
+        lambda seen: seen.state("X") == "READY",
+    ),
+    Meeting("an adding and its helper", lambda lp: None, lambda lp: add(lp, "A,B→C"), LaunchPad.recover),
+    Meeting("an undo and its helper", _then(CHAIN_DONE, reruns("A")), _undo_last, LaunchPad.recover),
     Meeting("two undos", _then(CHAIN_DONE, reruns("A")), _undo_last, _undo_last),
 )
 
@@ -361,19 +380,19 @@ each_meeting = pytest.mark.parametrize("meeting", MEETINGS, ids=lambda meeting: 
 
 @each_meeting
 def test_whoever_comes_between_two_writes_both_end_well(quick_uri: str, meeting: Meeting) -> None:
-    assert meet(quick_uri, meeting, switches=1, writes_only=True) > 2
+    assert meet(quick_uri, meeting, writes_only=True) > 2
 
 
 @pytest.mark.soak
 @each_meeting
 def test_whoever_comes_between_two_commands_both_end_well(place: str, meeting: Meeting) -> None:
-    assert meet(place, meeting, switches=1, writes_only=False) > 2
+    assert meet(place, meeting, writes_only=False) > 2
 
 
 @pytest.mark.soak
 @each_meeting
 def test_whoever_comes_between_the_writes_of_another_who_came_between(place: str, meeting: Meeting) -> None:
-    assert meet(place, meeting, switches=2, writes_only=True) > 2
+    assert meet(place, meeting, writes_only=True, both_sleep=True) > 2
 
 
 # sleepers
@@ -404,18 +423,7 @@ def sleep_and_wake(uri: str, operation: Operation, helper: Script, *, writes_onl
             for j in itertools.count(0):
                 put_back(launchpad.store.backend, before)
                 try:
-                    with open_launchpad(uri) as a, open_launchpad(uri) as b:
-                        owner, second = Actor(a, own, writes_only=writes_only), Actor(b, helper, writes_only=writes_only)
-                        try:
-                            owner.go(i)
-                            second.go(j)
-                            helped = second.done
-                            the_world_goes_on(launchpad)
-                            owner.go()
-                            second.go()
-                        finally:
-                            owner.abandon()
-                            second.abandon()
+                    slept, _ = let_both_act(uri, (own, helper), i, j, writes_only, lambda: the_world_goes_on(launchpad))
                     settle(launchpad)
                     work_until_done(launchpad)
                     check(launchpad.store.backend)
@@ -423,7 +431,7 @@ def sleep_and_wake(uri: str, operation: Operation, helper: Script, *, writes_onl
                     who = f"{operation.name}: its owner slept after {i} commands, the helper after {j}"
                     raise AssertionError(f"{who}\n{type(error).__name__}: {error}") from error
                 tried += 1
-                if helped or not helpers_too:
+                if not slept or not helpers_too:
                     break
         return tried
 

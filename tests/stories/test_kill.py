@@ -79,18 +79,17 @@ def _kill_many(uri: str, kills: int, seed: int, errors: Path) -> None:
         check(launchpad.store.backend)
         work_until_done(launchpad)
         content = check(launchpad.store.backend)
-    unfinished = {firework["name"]: firework["state"] for firework in content.fireworks.values() if firework["state"] != "COMPLETED"}
-    assert not unfinished
+    assert {firework["state"] for firework in content.fireworks.values()} == {"COMPLETED"}
     assert {workflow["state"] for workflow in content.workflows} == {"COMPLETED"}
 
 
 def test_whatever_is_killed_everything_gets_done(place: str, tmp_path: Path) -> None:
     _kill_many(place, 6, 1, tmp_path / "errors")
-    assert "Traceback" not in (tmp_path / "errors").read_text()
+    assert (tmp_path / "errors").read_text() == ""
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(10))
 def test_however_many_are_killed_everything_gets_done(place: str, tmp_path: Path, seed: int) -> None:
     _kill_many(place, 60, seed, tmp_path / "errors")
-    assert "Traceback" not in (tmp_path / "errors").read_text()
+    assert (tmp_path / "errors").read_text() == ""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from launchpad import LaunchPad
@@ -19,7 +18,10 @@ PATIENCE = 60
 
 
 class Actor:
-    """A script that stops before each of its commands until it may go on. `result` is what it returned, or its error."""
+    """A script that stops at its beginning, and before each of its commands, until it may go on.
+
+    `result` is what it returned, or its error. writes_only: it stops only before what it writes.
+    """
 
     def __init__(self, launchpad: LaunchPad, script: Script, *, writes_only: bool = False) -> None:
         self.result: Any = None
@@ -35,12 +37,16 @@ class Actor:
 
     def _gate(self, step: Step) -> None:
         if step.moment == "before" and (step.writes or not self._writes_only):
-            self._arrived.put(None)
-            self._may_go.acquire()
+            self._stop()
+
+    def _stop(self) -> None:
+        self._arrived.put(None)
+        self._may_go.acquire()
 
     def _run(self, launchpad: LaunchPad, script: Script) -> None:
         failed: BaseException | None = None
         try:
+            self._stop()
             self.result = script(launchpad)
         except LaunchpadError as error:
             self.result = error
@@ -72,29 +78,19 @@ class Actor:
             self._arrived.get(timeout=PATIENCE)
 
 
-def take_turns(first: Actor, second: Actor, turns: Sequence[int | None], meanwhile: Callable[[], Any] = lambda: None) -> None:
-    """Let both send as many commands as `turns` says, alternately; then what is left, the first before the second.
+def take_turns(first: Actor, second: Actor, i: int, j: int | None, meanwhile: Callable[[], Any] = lambda: None) -> bool:
+    """Let the first send i commands, the second j (None: all it has), then the first all that is left, and the second.
 
-    meanwhile: what the world does while both sleep, before they send what is left.
+    meanwhile: what the world does while both sleep, before they send what is left. Returns whether the second had to sleep.
     """
     try:
-        for actor, commands in zip(itertools.cycle((first, second)), turns):
-            actor.go(commands)
+        first.go(i)
+        second.go(j)
+        slept = not second.done
         meanwhile()
         first.go()
         second.go()
     finally:
         first.abandon()
         second.abandon()
-
-
-def orders(commands: int, others: int, switches: int) -> Iterator[tuple[int | None, ...]]:
-    """Yield turns for two scripts of so many commands: each is interrupted up to `switches` times.
-
-    One switch: the first stops after i commands until the second is done. Two: the second stops, too, and lets the first end.
-    """
-    for i in range(commands + 1):
-        yield (i, None)
-        if switches > 1:
-            for j in range(1, others):
-                yield (i, j, None, None)
+    return slept
