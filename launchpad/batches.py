@@ -135,13 +135,14 @@ class Batching:
         return select_workflow_ids(self.store.backend, selection, batch=WORKFLOWS_AT_ONCE)
 
     def _check_ids(self, fw_ids: Sequence[int], *, in_workflows: bool = False) -> None:
+        if in_workflows:  # also of a workflow whose deletion was broken off, and which has lost its fireworks already
+            held = {fw_id for workflow in self.store.workflows_of(fw_ids, fields={"nodes": 1}) for fw_id in workflow["nodes"]}
+            fw_ids = [fw_id for fw_id in fw_ids if fw_id not in held]
         missing = missing_ids(self.store.backend, fw_ids)
         if missing:
             raise UnknownFirework(fw_ids=missing, hint="Nothing was changed.")
-        if in_workflows:
-            held = {fw_id for workflow in self.store.workflows_of(fw_ids, fields={"nodes": 1}) for fw_id in workflow["nodes"]}
-            if alone := [fw_id for fw_id in fw_ids if fw_id not in held]:
-                raise UnknownFirework(f"Firework {alone[0]} belongs to no workflow.", fw_ids=alone, hint="Nothing was changed.")
+        if in_workflows and fw_ids:
+            raise UnknownFirework(f"Firework {fw_ids[0]} belongs to no workflow.", fw_ids=fw_ids, hint="Nothing was changed.")
 
 
 class _Batch:
