@@ -59,7 +59,12 @@ def test_a_rerun_that_died_after_the_fireworks_is_finished(launchpad):
 
 def test_mending_can_be_undone(launchpad):
     stored = put(launchpad, make_workflow("A→B", A="COMPLETED", B="COMPLETED"))
-    spoil(launchpad, "fireworks", {"name": "A"}, {"$set": {"state": "READY", "launches": [], "archived_launches": stored["A"]["launches"]}})
+    spoil(
+        launchpad,
+        "fireworks",
+        {"name": "A"},
+        {"$set": {"state": "READY", "launches": [], "archived_launches": stored["A"]["launches"]}},
+    )
     mended(launchpad)
     (record,) = launchpad.history()
     assert [outcome.name for outcome in launchpad.undo(record["_id"]).changed] == ["B"]

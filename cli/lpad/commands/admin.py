@@ -29,7 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         return command
 
     check = add("check", "Say what in the database is not as it must be, and what to do about it.", run_check)
-    check.add_argument("--fix", action="store_true", help="mend what has one right answer; that is in the history and can be undone")
+    check.add_argument(
+        "--fix", action="store_true", help="mend what has one right answer; that is in the history and can be undone"
+    )
     add("locks", "Show the workflows that somebody holds.", run_locks)
     unlock = add("unlock", "Free locked workflows; what their holders had begun is finished first.", run_unlock)
     unlock.add_argument("-i", "--fw_id", nargs="+", required=True, metavar="ID", help="fireworks of the workflows")
