@@ -19,7 +19,7 @@ from launchpad.core.release import plan_release
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import COMPLETED, ENDED, FIZZLED, RESERVED, RUNNING
 from launchpad.core.takeover import plan_takeover
-from launchpad.errors import BadDocument, Fenced, UnknownLaunch
+from launchpad.errors import BadDocument, Fenced, StoreUnreachable, UnknownLaunch
 from launchpad.model import Firework, FWorker
 from launchpad.model.task_registry import find_task_class
 from launchpad.store import claiming, leases
@@ -409,11 +409,18 @@ class Working:
         if removed := tidy(self.store):
             said.append(f"{removed} workflow{'s' if removed > 1 else ''} removed whose adding was broken off.")
         said += self._declare_lost()
-        for launch in list(leases.unfollowed(self.store)):
-            said += self._recover_unfollowed(launch)
-        if wrong := claiming.wrongly_mirrored(self.store):
-            claiming.mirror_again(self.store, wrong)
-            said += [f"Firework {fw_id} was shown by its workflow in a state that it has not." for fw_id in wrong]
+        unseen, over = claiming.oddly_running(self.store)
+        pending = list(leases.unfollowed(self.store))
+        known = {launch["launch_id"] for launch in pending}
+        for launch in [*pending, *({"launch_id": launch_id} for launch_id in over if launch_id not in known)]:
+            try:
+                said += self._recover_unfollowed(launch)
+            except StoreUnreachable:
+                raise
+            except Exception as error:  # one bad document must not stop the others
+                logger.warning("What launch %d did cannot be taken in: %s", launch["launch_id"], error)
+        if unseen:
+            claiming.mirror_again(self.store, unseen)
         return said
 
     def _declare_lost(self) -> list[str]:
@@ -424,7 +431,7 @@ class Working:
             text = f"The run was lost: nothing was heard of {lease.get('host')} (process {lease.get('pid')}) since {heard}."
             cause = {"kind": "lost", "host": lease.get("host"), "pid": lease.get("pid"), "last_heard": heard}
             fields = ended_fields(launch, FIZZLED, failed_action("the run was lost", text), self.store.now(), cause)
-            if leases.end_expired(self.store, launch, fields):
+            if leases.end_expired(self.store, launch, fields) and fireworks_with_launches(self.store, [launch["launch_id"]]):
                 said.append(f"Firework {launch['fw_id']}, launch {launch['launch_id']}: {text} It is FIZZLED now.")
         return said
 

@@ -9,7 +9,7 @@ from typing import Any
 from launchpad.core.changes import FIREWORKS, LAUNCHES, WORKFLOWS, Plan
 from launchpad.core.documents import iso
 from launchpad.core.snapshot import Snapshot
-from launchpad.core.states import COMPLETED, READY, RESERVED, RUNNING, WAITING
+from launchpad.core.states import COMPLETED, ENDED, READY, RESERVED, RUNNING, WAITING
 from launchpad.store.backend import DeleteMany, Insert, Update
 from launchpad.store.changing import change_workflows
 from launchpad.store.store import Store
@@ -97,16 +97,28 @@ def mirror_again(store: Store, fw_ids: Iterable[int]) -> None:
     change_workflows(store, planner, fw_ids=wanted, operation="mirror")
 
 
-def wrongly_mirrored(store: Store) -> list[int]:
-    """Return the fireworks that are RUNNING or RESERVED, and something else by their workflow."""
-    wrong = []
-    taken = store.backend.find(FIREWORKS, {"state": {"$in": [RUNNING, RESERVED]}}, fields={"fw_id": 1, "state": 1})
-    while batch := {doc["fw_id"]: doc["state"] for doc in itertools.islice(taken, 1000)}:
+def oddly_running(store: Store) -> tuple[list[int], list[int]]:
+    """Return, of what is RUNNING or RESERVED, the fireworks whose workflow says otherwise, and the launches that have all ended.
+
+    The first were taken by a worker that died in that moment; the second ended while a duplicate took them over.
+    """
+    unseen: list[int] = []
+    over: list[int] = []
+    fields = {"fw_id": 1, "state": 1, "launches": 1}
+    taken = store.backend.find(FIREWORKS, {"state": {"$in": [RUNNING, RESERVED]}}, fields=fields)
+    while batch := {doc["fw_id"]: doc for doc in itertools.islice(taken, 1000)}:
         for workflow in store.workflows_of(batch, fields={"nodes": 1, "fw_states": 1}):
             copies = workflow.get("fw_states") or {}
             here = [fw_id for fw_id in workflow["nodes"] if fw_id in batch] if copies else []
-            wrong += [fw_id for fw_id in here if copies.get(str(fw_id)) != batch[fw_id]]
-    return wrong
+            unseen += [fw_id for fw_id in here if copies.get(str(fw_id)) != batch[fw_id]["state"]]
+        listed = {launch_id for doc in batch.values() for launch_id in doc["launches"]}
+        ended = {
+            doc["launch_id"]
+            for doc in store.by_ids(LAUNCHES, "launch_id", listed, fields={"launch_id": 1, "state": 1})
+            if doc["state"] in ENDED
+        }
+        over += [launch_id for doc in batch.values() if ended.issuperset(doc["launches"]) for launch_id in doc["launches"]]
+    return unseen, over
 
 
 def insert_launch(store: Store, launch: dict[str, Any]) -> None:

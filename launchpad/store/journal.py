@@ -16,6 +16,7 @@ Every change and every change back writes its own `updated_on`, which the next f
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -78,7 +79,12 @@ def help_entries(store: Store, entry_ids: Iterable[str]) -> None:
     """Carry out entries met in the locks of workflows, whoever began them."""
     wanted = list(entry_ids)
     found = load_entries(store, {"_id": {"$in": wanted}})
-    carry_out(store, found)
+    try:
+        carry_out(store, found)
+    except BadDocument:  # one that cannot be carried out must not stop the others
+        for entry in found:
+            with contextlib.suppress(BadDocument):
+                carry_out(store, [entry])
     if orphaned := set(wanted) - {entry.entry_id for entry in found}:
         # The entry was closed between our reading of the lock and now, or is gone for good: then only the lock is left.
         for workflow in store.by_ids(WORKFLOWS, "locked.entry", orphaned, fields={"locked": 1, "nodes": 1}):

@@ -9,7 +9,7 @@ from typing import Any
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, LAUNCHES
 from launchpad.core.states import COMPLETED, FIZZLED, RESERVED, RUNNING
-from launchpad.errors import DocumentTooLarge
+from launchpad.errors import DocumentTooLarge, DuplicateKey
 from launchpad.store.backend import Update, UpdateMany
 from launchpad.store.store import Store
 
@@ -57,9 +57,19 @@ def _update(store: Store, collection: str, filter_: Mapping[str, Any], fields: d
     try:
         return store.write(collection, [Update(filter_, {"$set": fields})]).matched == 1
     except DocumentTooLarge:
-        file_id = store.backend.put_file(json.dumps(fields["action"]), {"launch_id": launch_id})
-        small = {**fields, "action": {"gridfs_id": file_id}}
+        if store.backend.find_one(collection, filter_, fields={"launch_id": 1}) is None:
+            return False
+        small = {**fields, "action": {"gridfs_id": _put_action(store, launch_id, fields["action"])}}
         return store.write(collection, [Update(filter_, {"$set": small})]).matched == 1
+
+
+def _put_action(store: Store, launch_id: int, action: Mapping[str, Any]) -> str:
+    text, launch = json.dumps(action, default=str), {"launch_id": launch_id}
+    try:
+        return store.backend.put_file(text, launch)
+    except DuplicateKey:  # left by a worker that was cut off before it could name the file
+        store.backend.delete_files(launch)
+        return store.backend.put_file(text, launch)
 
 
 def turn_into_failure(store: Store, launch_id: int, history_index: int, action: Mapping[str, Any]) -> bool:

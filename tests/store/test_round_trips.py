@@ -1,0 +1,100 @@
+"""How many commands an operation sends: per batch of workflows, not per firework, and not more in a large workflow."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from launchpad import Firework, FWAction, FWorker, LaunchPad, Selection, Workflow
+from launchpad.store.backend import Insert, Step
+from tests.factories import make_workflow
+
+TASK = {"_fw_name": "ScriptTask", "script": "true"}
+
+#: So many commands each, whatever the sizes. A larger number wants a good reason.
+RERUN = 25
+ADD = 8
+CLAIM = 6
+COMPLETE = 13
+COMPLETE_AND_TELL = 14
+
+
+@pytest.fixture
+def launchpad(store_uri: str) -> Iterator[LaunchPad]:
+    with LaunchPad.open(store_uri) as launchpad:
+        launchpad.reset(require_password=False)
+        launchpad.store.now()  # asked of the server once a minute
+        yield launchpad
+
+
+@contextlib.contextmanager
+def counted(launchpad: LaunchPad) -> Iterator[list[str]]:
+    """Give a list of the commands that are sent meanwhile."""
+    sent: list[str] = []
+
+    def note(step: Step) -> None:
+        if step.moment == "before":
+            sent.append(f"{step.name} {step.collection}")
+
+    launchpad.store.backend.hook = note
+    yield sent
+    launchpad.store.backend.hook = None
+
+
+def commands(launchpad: LaunchPad, do: Callable[[], Any]) -> int:
+    with counted(launchpad) as sent:
+        do()
+    return len(sent)
+
+
+def claim(launchpad: LaunchPad, fw_id: int | None = None) -> Any:
+    checkout = launchpad.claim(FWorker("w"), "/nowhere", fw_id=fw_id, host="here", ip="127.0.0.1")
+    assert checkout
+    return checkout
+
+
+def star(width: int) -> Workflow:
+    """One firework, many below it, and one below all of these."""
+    first, last = Firework([TASK], name="first"), Firework([TASK], name="last")
+    middle = [Firework([TASK], name=f"middle {number}") for number in range(width)]
+    return Workflow([first, *middle, last], {first: middle, **{one: [last] for one in middle}})
+
+
+def failed(launchpad: LaunchPad, how_many: int) -> None:
+    """Let there be so many workflows with a failed firework."""
+    launchpad.reset(require_password=False)
+    stored = [make_workflow("A", ids={"A": n}, first_launch_id=n, A="FIZZLED").documents() for n in range(1, how_many + 1)]
+    for collection in ("fireworks", "workflows", "launches"):
+        launchpad.store.write(collection, [Insert(document) for part in stored for document in part[collection]])
+
+
+def test_a_rerun_of_many_workflows_costs_no_more_commands_than_one_of_few(launchpad: LaunchPad) -> None:
+    failed(launchpad, 20)
+    few = commands(launchpad, lambda: launchpad.rerun(Selection(states=("FIZZLED",))))
+    failed(launchpad, 200)
+    many = commands(launchpad, lambda: launchpad.rerun(Selection(states=("FIZZLED",))))
+    assert launchpad.store.backend.count("fireworks", {"state": "READY"}) == 200
+    assert many == few == RERUN
+
+
+def test_adding_many_workflows_costs_no_more_commands_than_adding_few(launchpad: LaunchPad) -> None:
+    few = commands(launchpad, lambda: launchpad.bulk_add_wfs([star(1) for _ in range(2)]))
+    many = commands(launchpad, lambda: launchpad.bulk_add_wfs([star(3) for _ in range(100)]))
+    assert many == few == ADD
+
+
+@pytest.mark.parametrize("width", [2, 300])
+def test_what_a_worker_sends_does_not_depend_on_the_size_of_the_workflow(launchpad: LaunchPad, width: int) -> None:
+    launchpad.add_wf(star(width))
+    held: list[Any] = []
+    assert commands(launchpad, lambda: held.append(claim(launchpad))) == CLAIM
+    assert held[0].name == "first"
+    assert commands(launchpad, held[0].heartbeat) == 1
+    assert commands(launchpad, lambda: held[0].save_checkpoint({"_task_n": 1})) == 1
+    action = FWAction(update_spec={"told": 1}).to_dict()
+    assert commands(launchpad, lambda: held[0].complete("COMPLETED", action)) == COMPLETE_AND_TELL
+    one = claim(launchpad)
+    assert commands(launchpad, lambda: one.complete("COMPLETED", {})) == COMPLETE
