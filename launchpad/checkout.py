@@ -283,20 +283,24 @@ class Working:
             full_launches={launch_id: launch} if ended and ended["state"] == COMPLETED else {},
         )
 
+        ends: dict[Any, Any] = {}
+
         def planner(snapshot: Snapshot) -> Plan:
-            return plan_refresh(snapshot, [fw_id for fw_id in fw_ids if fw_id in snapshot.graph.children])
+            plan = plan_refresh(snapshot, [fw_id for fw_id in fw_ids if fw_id in snapshot.graph.children])
+            ends[snapshot.workflow_id] = snapshot.launches.get(launch_id, {}).get("time_end")
+            return plan
 
         try:
             changed = change_workflows(self.store, planner, fw_ids=fw_ids, operation="follow", patience=patience, known=known)
         except BadDocument as error:
-            if not self._refuse_action(launch_id, error):
+            if not self._refuse_action(launch_id, error) and ended is None:  # else another may have refused it before us
                 logger.warning("What launch %d did cannot be taken in: %s", launch_id, error)
                 return False
             return self._follow(launch_id, patience)
         if changed.unavailable:
             logger.warning("A workflow of launch %d is locked; what it did will be taken in by `lpad recover`.", launch_id)
             return False
-        leases.followed(self.store, launch_id)
+        leases.followed(self.store, launch_id, list(ends.values()))
         return True
 
     def _refuse_action(self, launch_id: int, error: BadDocument) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, LAUNCHES
 from launchpad.core.states import COMPLETED, FIZZLED, RESERVED, RUNNING
 from launchpad.errors import DocumentTooLarge, DuplicateKey
-from launchpad.store.backend import Update, UpdateMany
+from launchpad.store.backend import Update
 from launchpad.store.store import Store
 
 
@@ -79,9 +79,13 @@ def turn_into_failure(store: Store, launch_id: int, history_index: int, action: 
     return store.write(LAUNCHES, [Update(completed, {"$set": fields})]).matched == 1
 
 
-def followed(store: Store, launch_id: int) -> None:
-    """Note that all workflows have followed a launch's end."""
-    store.write(LAUNCHES, [UpdateMany({"launch_id": launch_id, "pending": True}, {"$unset": {"pending": ""}})])
+def followed(store: Store, launch_id: int, ends: Sequence[str | None]) -> None:
+    """Note that all workflows have followed a launch's end; `ends` are the `time_end` that they saw.
+
+    Another end, for what was given up as lost and is reported after all, has yet to be followed.
+    """
+    seen = [{"time_end": end} for end in ends]
+    store.write(LAUNCHES, [Update({"launch_id": launch_id, "pending": True, "$and": seen or [{}]}, {"$unset": {"pending": ""}})])
 
 
 def unfollowed(store: Store) -> Iterator[dict[str, Any]]:

@@ -122,6 +122,26 @@ def test_a_run_that_ended_while_a_duplicate_took_it_over_is_followed(launchpad: 
     check(launchpad.store.backend)
 
 
+def test_a_late_result_is_not_missed_by_who_saw_the_run_lost(launchpad: LaunchPad, place: str) -> None:
+    add(launchpad, "A→B")
+    checkout = claim(launchpad, "A")
+    let_leases_run_out(launchpad.store.backend)
+
+    def deliver_and_die_when_it_is_planned(step: Step) -> None:
+        if step.collection == ENTRIES and step.writes:
+            launchpad.store.backend.hook = lambda step: None
+            with open_launchpad(place) as other:
+                other.store.backend.hook = Faults("crash after", 1)
+                with pytest.raises(Crash):
+                    other.accept_result({"launch_id": 1, "token": checkout.token, "state": "COMPLETED", "action": {}})
+
+    launchpad.store.backend.hook = deliver_and_die_when_it_is_planned
+    launchpad.recover()
+    launchpad.recover()
+    assert (state_of(launchpad, "A"), state_of(launchpad, "B")) == ("COMPLETED", "READY")
+    check(launchpad.store.backend)
+
+
 # values
 
 
