@@ -89,9 +89,7 @@ def _sort_by_lock(store: Store, snapshots: Sequence[Snapshot], dry_run: bool) ->
     if helped:
         journal.help_entries(store, helped)
         again = {snapshot.workflow_id: snapshot for snapshot in load(store, workflow_ids=helped.values())}
-        # Some may be gone: what was left to do was their deletion.
-        gone = set(helped.values()) - set(again)
-        snapshots = [again.get(snapshot.workflow_id, snapshot) for snapshot in snapshots if snapshot.workflow_id not in gone]
+        snapshots = [again.get(snapshot.workflow_id, snapshot) for snapshot in snapshots]
     free = [snapshot for snapshot in snapshots if not snapshot.workflow.get("locked")]
     return free, [snapshot for snapshot in snapshots if snapshot.workflow.get("locked")]
 

@@ -230,6 +230,11 @@ def test_a_folder_that_is_not_only_ours_stays_whatever_is_said(lpad, ran, pad, o
     assert (ran / "out.txt").read_text() == "result"
 
 
+def test_a_link_is_called_a_link(lpad, ran, pad):
+    _is_a_link(pad, ran)
+    assert f"the folder {ran} stays: it is a link" in lpad("delete_wflows", "-i", "1", "--ldirs", "--dry-run").out
+
+
 def test_a_folder_with_files_of_somebody_else_goes_only_by_force(lpad, ran, pad, scene):
     end(pad, 1, dt.datetime.now(dt.timezone.utc) - dt.timedelta(seconds=GRACE + 60))
     (ran / "project").mkdir()

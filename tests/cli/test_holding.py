@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import threading
 
 import pytest
 
-from launchpad import FWorker
+from launchpad import FWorker, LaunchPad, Selection
+from launchpad.store.backend import Update
 from lpad import output, parser
 
 CHANGING = (
@@ -406,3 +408,79 @@ def test_a_failure_whose_run_was_set_aside_meanwhile_does_not_come_back_without_
     undone = lpad("undo", done["rerun_id"])
     assert (undone.status, scene.states()) == (3, {1: "READY", 2: "DEFUSED"})
     assert "has lost its launch since" in undone.out
+
+
+def test_a_result_does_not_come_back_below_a_firework_that_has_moved_on(lpad, scene, pad):
+    scene.workflow("COMPLETED", "COMPLETED", "FIZZLED")
+    done = lpad("rerun_fws", "-i", "1", "-o", "json").json
+    pad.claim(FWorker(name="w"), "/nowhere", fw_id=1)
+    undone = lpad("undo", done["rerun_id"])
+    assert (undone.status, scene.states()) == (3, {1: "RUNNING", 2: "WAITING", 3: "WAITING"})
+    assert undone.out.count("lies below a firework that has moved on") == 2
+
+
+def test_a_result_does_not_come_back_below_a_firework_that_is_not_done_any_more(lpad, scene):
+    scene.workflow("FIZZLED", "FIZZLED", specs={1: {"_allow_fizzled_parents": True}})
+    done = lpad("defuse_fws", "-i", "2", "-o", "json").json
+    lpad("defuse_fws", "-i", "1")
+    undone = lpad("undo", done["rerun_id"])
+    assert (undone.status, scene.states()) == (3, {1: "DEFUSED", 2: "DEFUSED"})
+    assert "not done any more" in undone.out
+
+
+# others at work
+
+
+def test_a_workflow_that_is_no_longer_selected_when_it_comes_to_it_is_left_alone(pad, scene):
+    scene.workflow("READY", name="one")
+    scene.workflow("READY", name="one")
+    backend = pad.store.backend
+    seen = []
+
+    def rename_meanwhile(step):
+        if step.name == "find" and step.collection == "fireworks" and not seen:
+            seen.append(step)
+            backend.write("workflows", [Update({"nodes": 1}, {"$set": {"name": "two"}})])
+
+    backend.hook = rename_meanwhile
+    report = pad.pause(Selection(names=("one",)), whole_workflows=True)
+    backend.hook = None
+    assert seen
+    assert scene.states() == {1: "READY", 2: "PAUSED"}
+    assert [(outcome.fw_id, outcome.kind) for outcome in report.outcomes] == [(2, "changed"), (1, "skipped")]
+
+
+def test_a_firework_that_a_worker_takes_in_this_moment_is_not_paused_under_its_hands(pad, scene):
+    scene.workflow("READY", "WAITING")
+    backend = pad.store.backend
+    taken = []
+
+    def take_meanwhile(step):
+        if step.name == "write" and step.collection == "rerun_entries" and not taken:
+            taken.append(step)
+            taken.append(pad.claim(FWorker(name="w"), "/nowhere"))
+
+    backend.hook = take_meanwhile
+    report = pad.pause(Selection(everything=True))
+    backend.hook = None
+    assert scene.states() == {1: "RUNNING", 2: "PAUSED"}
+    assert [(outcome.fw_id, outcome.kind) for outcome in report.outcomes] == [(1, "refused"), (2, "changed")]
+    taken[1].heartbeat()
+
+
+@pytest.mark.parametrize("at_once", [4])
+def test_updates_by_several_at_once_are_all_made(store_uri, scene, at_once):
+    scene.workflow("READY", specs={0: {"n": 0}})
+
+    def add_often():
+        with LaunchPad.open(store_uri) as launchpad:
+            for _ in range(5):
+                launchpad.update_fireworks(Selection(fw_ids=(1,)), {"$inc": {"spec.n": 1}}, mongo=True)
+
+    threads = [threading.Thread(target=add_often) for _ in range(at_once)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert scene.spec(1)["n"] == 5 * at_once
+    assert scene.states() == {1: "READY"}

@@ -207,6 +207,14 @@ def test_a_failure_that_is_let_go_lets_those_go_on_that_tolerate_it():
     assert after(stored, made(stored, plan_reignite, "A")).states == {"A": "FIZZLED", "B": "READY"}
 
 
+def test_what_is_let_go_below_a_failure_that_it_tolerates_is_told_of_it():
+    tolerant = {"B": {"_allow_fizzled_parents": True}}
+    stored = make_workflow("A→B", specs=tolerant, A="FIZZLED", B="PAUSED")
+    result = after(stored, made(stored, plan_resume, "B"))
+    assert result["B"]["state"] == "READY"
+    assert [parent["fw_id"] for parent in result["B"]["spec"]["_fizzled_parents"]] == [1]
+
+
 def test_a_chain_longer_than_pythons_stack_is_held_and_let_go():
     names = {f"n{number}": "WAITING" for number in range(3000)}
     stored = make_workflow("→".join(names), **{**names, "n0": "READY"})
