@@ -1,6 +1,6 @@
 """See a workflow fail and be rerun: every line after a `$` is run as it stands, on the embedded store, in a folder of its own.
 
-    python examples/demo/demo.py [FOLDER]
+python examples/demo/demo.py [FOLDER]
 """
 
 import os
@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 
 #: What is told, and what is typed.
 STORY = [
-    ("A workflow is a file: four fireworks, each with its tasks. Two of them clean readings, one combines them in three tasks.", None),
+    ("A workflow is a file: four fireworks, each with tasks. Two clean readings, one combines them in three tasks.", None),
     ("No server is needed: a launchpad may live in one file.", "export LPAD_URI=sqlite:///$PWD/launchpad.db"),
     ("Add the workflow ...", "lpad add workflow.yaml"),
     ("... and run what is ready, until nothing is. One firework will fail in the middle of its tasks.", "rlaunch -s rapidfire"),

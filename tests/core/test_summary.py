@@ -113,8 +113,8 @@ def test_a_failure_is_told_in_one_line(launch, line):
         ("Traceback …\n  File \"a\", line 1\n    x\nKeyError: 'a'\n\nDuring handling …\n\n" + TRACE, LAST),
         ("KeyError: 'x'\nand more\n", "KeyError: 'x'"),
         (
-            'Traceback …\n  File "a", line 1\n    x\nScriptFailed: The script failed (return code 1):\nreading\nno such file: x\n',
-            "ScriptFailed: The script failed (return code 1): no such file: x",
+            'Traceback …\n  File "a", line 1\n    x\nScriptFailed: The script failed (return code 1):\nreading\nno file x\n',
+            "ScriptFailed: The script failed (return code 1): no file x",
         ),
         ('  File "a", line 1', ""),
         ("", ""),
