@@ -71,6 +71,18 @@ class Stored:
         }
 
 
+def together(*several: Stored) -> dict[str, list[dict[str, Any]]]:
+    """Return the documents of several workflows in one database; those of a launch they share count once."""
+    whole: dict[str, list[dict[str, Any]]] = {}
+    for stored in several:
+        for collection, documents in stored.documents().items():
+            whole.setdefault(collection, []).extend(documents)
+    whole["launches"] = list({launch["launch_id"]: launch for launch in whole["launches"]}.values())
+    counters = whole["fw_id_assigner"]
+    whole["fw_id_assigner"] = [{key: max(one[key] for one in counters) for key in counters[0]}]
+    return whole
+
+
 def read_links(drawing: str) -> dict[str, list[str]]:
     """Return children by parent: arrows lead from each name on the left to each on the right, `;` begins another chain."""
     links: dict[str, list[str]] = {}

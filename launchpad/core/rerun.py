@@ -131,8 +131,8 @@ class _Rerun:
         state = self._state(fw_id)
         if state == ARCHIVED or (state == DEFUSED and not self.options.revive_held):
             self.refused[fw_id] = f"is {state}" + ("; reignite it first" if state == DEFUSED else "")
-        elif state == RUNNING and not self.options.running and (live := self._live_launch(fw_id)):
-            self.refused[fw_id] = f"is RUNNING {whereabouts(live)}; --running {self.options.doing} it all the same"
+        elif state in (RUNNING, RESERVED) and not self.options.running and (live := self._live_launch(fw_id)):
+            self.refused[fw_id] = f"is {state} {whereabouts(live)}; --running {self.options.doing} it all the same"
         elif self.options.task_level:
             self._judge_task_level(fw_id, state)
         elif state == WAITING and not (self.options.clear_recovery and self._recovery(fw_id) is not ABSENT):
@@ -141,8 +141,8 @@ class _Rerun:
             self.wishes[fw_id] = self._plain_wish(fw_id, state)
 
     def _judge_task_level(self, fw_id: int, state: str) -> None:
-        launch_id = self.options.launch_ids.get(fw_id)
         attempts = self.snapshot.attempts[fw_id]
+        launch_id = self.options.launch_ids.get(fw_id) or self._named_for_its_like(fw_id, attempts)
         if launch_id is not None:
             chosen = next((launch for launch in attempts if launch["launch_id"] == launch_id), None)
             if chosen is None:
@@ -160,6 +160,11 @@ class _Rerun:
             self.wishes[fw_id] = self._plain_wish(fw_id, state)
         else:
             self.wishes[fw_id] = _Wish({}, "starts over: no attempt of it has a checkpoint")
+
+    def _named_for_its_like(self, fw_id: int, attempts: Iterable[Mapping[str, Any]]) -> int | None:
+        """Return the launch that was named for the target whose duplicate this is: they share it."""
+        named = set(self.options.launch_ids.values()) if self.targets[fw_id] == "duplicate" else ()
+        return next((launch["launch_id"] for launch in attempts if launch["launch_id"] in named), None)
 
     def _recovery(self, fw_id: int) -> Any:
         return get_path(self.snapshot.fireworks[fw_id], recovery.RECOVERY)
@@ -189,8 +194,8 @@ class _Rerun:
         if self.options.running:
             return
         reached = set(self._below(self.wishes))
-        # What an action defused while it ran may run on.
-        may_run = {RUNNING, *states.HELD}
+        # What an action defused while it ran may run on, and a reservation may be starting just now.
+        may_run = {RUNNING, RESERVED, *states.HELD}
         live = [fw_id for fw_id in reached if self._state(fw_id) in may_run and self._live_launch(fw_id)]
         for fw_id in live:
             where = whereabouts(self._live_launch(fw_id) or {})

@@ -24,7 +24,7 @@ from tests.factories import Stored, make_workflow
 #: The time is for shrinking a failure.
 pytestmark = [pytest.mark.mongod, pytest.mark.fireworks, pytest.mark.timeout(900)]
 
-EXAMPLES = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def with_specs(stored: Stored) -> Stored:
@@ -45,6 +45,13 @@ def comparable(documents: Documents) -> Documents:
                 launch["action"] = {key: value for key, value in launch["action"].items() if key not in added}
         parents.sort(key=lambda parent: parent["fw_id"])
     return documents
+
+
+def served(theirs: Documents, fw_id: int) -> None:
+    """Take away the recovery of a firework that has completed, as was decided; FireWorks lets it stand."""
+    for firework in theirs["fireworks"]:
+        if firework["fw_id"] == fw_id:
+            firework["spec"].pop("_recovery", None)
 
 
 def finish_both(
@@ -74,10 +81,12 @@ def test_a_workflow_follows_a_launch_as_in_fireworks(oracle: Oracle, ours: Ours,
     if theirs["errors"][0]:
         assert_refused_alike(stored, fw_id, theirs["documents"], result)
     else:
+        if state == "COMPLETED":
+            served(theirs["documents"], fw_id)
         assert disagreements(comparable(theirs["documents"]), comparable(result)) == []
 
 
-@settings(EXAMPLES, max_examples=40)
+@settings(EXAMPLES, max_examples=30)
 @given(data=st.data(), drawn=drawn_workflows(most=5))
 def test_a_claimed_firework_completes_as_in_fireworks(oracle: Oracle, ours: Ours, data: st.DataObject, drawn: Drawn):
     stored = with_specs(drawn.play())
@@ -90,6 +99,7 @@ def test_a_claimed_firework_completes_as_in_fireworks(oracle: Oracle, ours: Ours
     operations = [("claim", {"fw_id": fw_id}), ("complete", {"launch_id": launch_id, "action": action})]
     (theirs,) = oracle.ask([(stored.documents(), operations)])
     assume(theirs["errors"] == [None, None])
+    served(theirs["documents"], fw_id)
     checkout = ours.load(stored.documents()).claim(FWorker(name="theirs"), "/scratch/theirs", fw_id=fw_id)
     assert checkout is not None
     checkout.complete("COMPLETED", action)

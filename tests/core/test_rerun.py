@@ -241,6 +241,12 @@ def test_a_reservation_is_archived_and_reported():
     assert "reservation" in outcome(stored, "A", "A").warnings[0]
 
 
+def test_a_reservation_whose_run_is_just_starting_is_refused():
+    stored = make_workflow("A→B", A="RUNNING")
+    stored["A"]["state"] = stored.workflow["fw_states"]["1"] = "RESERVED"
+    assert outcome(stored, "A", "A").kind == "refused"
+
+
 # held fireworks
 
 
@@ -393,6 +399,15 @@ def test_a_named_launch_may_be_resumed_whatever_has_become_of_the_firework():
     stored = with_older_attempt(make_workflow("A", A="COMPLETED", first_launch_id=5), "A", 2)
     result = rerun(stored, "A", task_level=True, launch_ids={1: 2})
     assert (result["A"]["state"], result["A"]["spec"]["_recovery"]["_launch_id"]) == ("READY", 2)
+
+
+def test_a_duplicate_resumes_from_the_launch_that_was_named_for_its_like():
+    stored = with_older_attempt(make_workflow("A;B", A="FIZZLED", B="FIZZLED", first_launch_id=5), "A", 2)
+    stored["B"]["archived_launches"] = [2]
+    options = RerunOptions(task_level=True, launch_ids={1: 2})
+    made = plan(stored, lambda snapshot: plan_rerun(snapshot, {1: "target", 2: "duplicate"}, options))
+    result = after(stored, made)
+    assert [result[name]["spec"]["_recovery"]["_launch_id"] for name in "AB"] == [2, 2]
 
 
 def test_a_named_launch_gives_a_waiting_firework_its_recovery():
