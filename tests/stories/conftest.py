@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import Mongod
+
 MEMORY = Path("/dev/shm")
 
 
@@ -34,11 +36,11 @@ def quick_path(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(params=["embedded", pytest.param("mongodb", marks=pytest.mark.mongod)])
 def place(request: pytest.FixtureRequest, quick_path: Path) -> str:
-    """The address of a fresh database of each kind."""
+    """The address of a database of each kind. On the server it is always the same: each test resets it, its indexes stay."""
     if request.param == "embedded":
         return f"sqlite://{quick_path}/launchpad.db"
-    uri: str = request.getfixturevalue("mongo_uri")
-    return uri
+    server: Mongod = request.getfixturevalue("mongod")
+    return f"{server.uri}/lpad_stories"
 
 
 @pytest.fixture

@@ -105,10 +105,11 @@ each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda ope
 def test_whatever_write_fails_the_operation_comes_to_the_same_end(place: str, operation: Operation) -> None:
     trial = Trial(place, operation)
     passers_by = itertools.cycle(PASSERS_BY)
-    for kind in ("crash before", "error after") if place.startswith("sqlite") else ("crash before",):
+    # Each write fails in one way, some in another and on the other store; in every way in `make soak`.
+    for kind, step in (("crash before", 1), ("error after", 3)) if place.startswith("sqlite") else (("crash before", 3),):
         number = 1
         while trial.disturb(kind, number, next(passers_by), to_the_end=number % 4 == 0):
-            number += 1
+            number += step
         assert number > 1, "the operation writes nothing"
 
 
