@@ -8,7 +8,7 @@ from typing import Any
 
 from launchpad.core import states
 from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Outcome, Plan, RestoredLaunch
-from launchpad.core.documents import ABSENT, get_path, iso
+from launchpad.core.documents import ABSENT, get_path, iso, read_time
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import READY, WAITING
 
@@ -33,7 +33,7 @@ def plan_undo(snapshot: Snapshot, applied: Sequence[Plan]) -> Plan:
     """
     done = _all_done(applied)
     snapshot.forget_consulted()
-    snapshot.require(full=done)
+    snapshot.require((n for fw_id in done for n in snapshot.graph.parents[fw_id]), full=done)
     snapshot.require(attempts=[fw_id for fw_id in done if "launches" in done[fw_id].before])
     after: dict[int, str] = {}
     reasons: dict[int, str] = {}
@@ -71,9 +71,15 @@ def _reason_to_leave(snapshot: Snapshot, fw_id: int, done: Mapping[int, _Done], 
         return ""
     if not launches:
         return "has lost its launch since"
-    # Those that the command changed too are as they were together with this one.
-    undone = [n for n in parents if n not in done and snapshot.consult(n) not in _done_states(firework)]
-    return "has something above it that is not done any more" if undone else ""
+    # Those that the command changed too, and those that nobody changed since, are as they were together with this one.
+    others = [n for n in parents if n not in done and snapshot.consult(n) not in _done_states(firework)]
+    changed_since = [n for n in others if _stamp(snapshot.fireworks[n]) > _stamp(what.after)]
+    return "has something above it that is not done any more" if changed_since else ""
+
+
+def _stamp(document: Mapping[str, Any]) -> float:
+    moment = read_time(document.get("updated_on"))
+    return moment.timestamp() if moment else 0.0
 
 
 def _state_after(snapshot: Snapshot, fw_id: int, done: Mapping[int, _Done], after: Mapping[int, str]) -> str:
