@@ -30,8 +30,11 @@ def outcome(stored: Stored, name: str, names: str, **options: object) -> Outcome
 
 
 def kinds(stored: Stored, names: str, **options: object) -> dict[str, str]:
-    of = {firework["fw_id"]: name for name, firework in ((f["name"], f) for f in stored.fireworks.values())}
-    return {of[o.fw_id]: o.kind for o in plan_for(stored, names, **options).outcomes}
+    """Return what the report says of each firework, which must be one thing."""
+    outcomes = plan_for(stored, names, **options).outcomes
+    said = {stored.fireworks[o.fw_id]["name"]: o.kind for o in outcomes}
+    assert len(said) == len(outcomes)
+    return said
 
 
 # the target
@@ -83,6 +86,7 @@ def test_a_target_that_cannot_or_need_not_be_rerun_is_left_as_it_is(state, kind)
 def test_a_ready_target_with_started_children_is_rerun_for_their_sake():
     stored = make_workflow("A→B", A="READY", B="READY")
     assert rerun(stored, "A").states == {"A": "READY", "B": "WAITING"}
+    assert kinds(stored, "A") == {"A": "changed", "B": "changed"}
 
 
 def test_a_refused_target_keeps_its_spec():
@@ -244,7 +248,8 @@ def test_a_reservation_is_archived_and_reported():
 def test_a_reservation_whose_run_is_just_starting_is_refused():
     stored = make_workflow("A→B", A="RUNNING")
     stored["A"]["state"] = stored.workflow["fw_states"]["1"] = "RESERVED"
-    assert outcome(stored, "A", "A").kind == "refused"
+    said = outcome(stored, "A", "A")
+    assert (said.kind, said.text[:11]) == ("refused", "is RESERVED")
 
 
 # held fireworks
@@ -268,7 +273,11 @@ def test_held_descendants_are_set_back_when_asked_for(state):
 def test_a_held_target_below_another_has_one_line_in_the_report():
     stored = make_workflow("A→B", A="COMPLETED", B="DEFUSED")
     assert kinds(stored, "AB") == {"A": "changed", "B": "refused"}
-    assert len(plan_for(stored, "AB").outcomes) == 2
+
+
+def test_a_defused_target_is_rerun_when_held_ones_are_to_be_revived():
+    stored = make_workflow("A→B", A="DEFUSED")
+    assert rerun(stored, "A", revive_held=True).states == {"A": "READY", "B": "WAITING"}
 
 
 def test_a_held_firework_does_not_hide_what_ran_below_it():
@@ -277,10 +286,16 @@ def test_a_held_firework_does_not_hide_what_ran_below_it():
     assert rerun(stored, "A").states == {"A": "READY", "B": "DEFUSED", "C": "WAITING"}
 
 
-def test_a_held_descendant_forgets_what_it_did_with_inputs_that_are_renewed():
+def test_what_ran_below_a_held_firework_is_set_back_also_where_the_target_itself_needs_nothing():
+    tolerant = {"C": {"_allow_fizzled_parents": True}}
+    stored = make_workflow("A→B→C", specs=tolerant, A="READY", B="DEFUSED", C="COMPLETED")
+    assert rerun(stored, "A").states == {"A": "READY", "B": "DEFUSED", "C": "WAITING"}
+
+
+@pytest.mark.parametrize("recovery", [{}, {"_recovery": {"_task_n": 1, "_launch_id": 2, "_prev_dir": "/x", "_mode": None}}])
+def test_a_held_descendant_forgets_what_it_did_with_inputs_that_are_renewed(recovery):
     # It failed, was defused, and its parent is rerun: reignited, it must run again rather than be FIZZLED of old.
-    recovery = {"_task_n": 1, "_launch_id": 2, "_prev_dir": "/x", "_mode": None}
-    stored = make_workflow("A→B", specs={"B": {"_recovery": recovery}}, A="COMPLETED", B="FIZZLED")
+    stored = make_workflow("A→B", specs={"B": recovery}, A="COMPLETED", B="FIZZLED")
     stored["B"]["state"] = stored.workflow["fw_states"]["2"] = "DEFUSED"
     result = rerun(stored, "A")
     assert (result["B"]["state"], result["B"]["launches"], result["B"]["archived_launches"]) == ("DEFUSED", [], [2])
@@ -360,6 +375,19 @@ def test_what_has_not_failed_is_refused_at_task_level(state):
     made = plan_for(make_workflow("A", A=state), "A", task_level=True)
     assert [o.kind for o in made.outcomes] == ["refused"]
     assert not made.changes_anything
+
+
+def test_what_failed_before_it_was_defused_resumes_when_it_is_revived():
+    stored = make_workflow("A", A="FIZZLED")
+    stored["A"]["state"] = stored.workflow["fw_states"]["1"] = "DEFUSED"
+    assert rerun(stored, "A", task_level=True, revive_held=True)["A"]["spec"]["_recovery"] == recovery_of(1)
+
+
+def test_a_recovery_is_kept_where_no_newer_checkpoint_is_known():
+    stored = make_workflow("A", specs={"A": {"_recovery": recovery_of(7)}}, A="FIZZLED")
+    stored.launches[1] = make_launch(1, 1, "FIZZLED", task=None)
+    assert rerun(stored, "A", task_level=True)["A"]["spec"]["_recovery"] == recovery_of(7)
+    assert "launch 7" in outcome(stored, "A", "A", task_level=True).text
 
 
 def test_a_waiting_firework_is_skipped_at_task_level():
