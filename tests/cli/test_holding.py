@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from launchpad import FWorker, LaunchPad, Selection
+from launchpad.errors import UnknownFirework
 from launchpad.store.backend import Update
 from lpad import output, parser
 
@@ -426,6 +427,42 @@ def test_a_result_does_not_come_back_below_a_firework_that_is_not_done_any_more(
     undone = lpad("undo", done["rerun_id"])
     assert (undone.status, scene.states()) == (3, {1: "DEFUSED", 2: "DEFUSED"})
     assert "not done any more" in undone.out
+
+
+def test_much_is_undone_only_with_yes(lpad, scene):
+    for _ in range(12):
+        scene.workflow("READY")
+    done = lpad("pause_fws", "--all", "--yes", "-o", "json").json
+    before = scene.contents()
+    assert (lpad("undo", done["rerun_id"]).status, scene.contents()) == (64, before)
+    assert lpad("undo", done["rerun_id"], "--yes").status == 0
+    assert set(scene.states().values()) == {"READY"}
+
+
+# as in FireWorks
+
+
+def test_the_library_holds_and_lets_go_as_fireworks_does(pad, scene, caplog):
+    scene.workflow("READY", "WAITING")
+    assert pad.pause_fw(1)["state"] == "PAUSED"
+    assert pad.reignite_fw(1) is None
+    assert "PAUSED, not DEFUSED" in caplog.text
+    assert pad.resume_fw(1)["state"] == "READY"
+    assert pad.defuse_fw(1, rerun_duplicates=False)["state"] == "DEFUSED"
+    assert pad.reignite_fw(1)["fw_id"] == 1
+    for hold, state, let_go in (("pause_wf", "PAUSED", "resume_wf"), ("defuse_wf", "DEFUSED", "reignite_wf")):
+        getattr(pad, hold)(2)
+        assert scene.states() == {1: state, 2: state}
+        getattr(pad, let_go)(1)
+        assert scene.states() == {1: "READY", 2: "WAITING"}
+    pad.set_priority(1, 9)
+    pad.update_spec([1, 2], {"p": 1})
+    pad.update_spec([1], {"$set": {"spec.q": 2}}, mongo=True)
+    assert {key: scene.spec(1)[key] for key in ("_priority", "p", "q")} == {"_priority": 9, "p": 1, "q": 2}
+    pad.archive_wf(2)
+    assert set(scene.states().values()) == {"ARCHIVED"}
+    with pytest.raises(UnknownFirework):
+        pad.pause_fw(99)
 
 
 # others at work
