@@ -8,7 +8,7 @@ import os
 import socket
 import traceback
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from launchpad.core.changes import LAUNCHES, Plan
@@ -19,12 +19,12 @@ from launchpad.core.release import plan_release
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import COMPLETED, ENDED, FIZZLED, RESERVED, RUNNING
 from launchpad.core.takeover import plan_takeover
-from launchpad.errors import BadDocument, Fenced, StoreUnreachable, UnknownLaunch
+from launchpad.errors import BadDocument, Fenced, StoreError, StoreUnreachable, UnknownLaunch
 from launchpad.model import Firework, FWorker
 from launchpad.model.task_registry import find_task_class
 from launchpad.store import claiming, leases
 from launchpad.store.changing import change_workflows
-from launchpad.store.duplicates import fireworks_following, fireworks_with_launches, launches_of_duplicates
+from launchpad.store.duplicates import EXACT, fireworks_following, fireworks_with_launches, launches_of_duplicates
 from launchpad.store.journal import help_entries
 from launchpad.store.leftovers import tidy
 from launchpad.store.locks import locked_entries
@@ -49,7 +49,7 @@ class Checkout:
         self.fw_id: int = firework["fw_id"]
         self.launch_id: int = launch["launch_id"]
         self.name: str = firework.get("name", "")
-        self.spec: dict[str, Any] = firework["spec"]
+        self.spec: dict[str, Any] = firework["spec"] if isinstance(firework.get("spec"), dict) else {}
         self.launch_dir: str = launch["launch_dir"]
         self.token: str = launch["lease"]["token"]
         self.heartbeat_seconds = launchpad.settings.heartbeat_seconds
@@ -145,8 +145,31 @@ class Working:
         without: ids that it does not want.
         Never gives one firework to two workers. Raises StoreUnreachable.
         """
-        taken = self._take(fworker, launch_dir, fw_id, host, ip, RUNNING, without)
-        return Checkout(self, *taken) if taken else None
+        while taken := self._take(fworker, launch_dir, fw_id, host, ip, RUNNING, without):
+            checkout = Checkout(self, *taken)
+            problem = self._unfit(taken[0].get("spec"))
+            if problem is None:
+                return checkout
+            logger.warning("Firework %d cannot be started: %s", checkout.fw_id, problem)
+            checkout.complete(FIZZLED, failed_action("the firework cannot be started", problem), cause={"kind": "document"})
+            if fw_id is not None:
+                break
+        return None
+
+    def _unfit(self, spec: Any) -> str | None:
+        """Return why a firework with such a spec cannot be started, None if it can. One bad document must stop no worker."""
+        if not isinstance(spec, Mapping):
+            return f"Its spec is {type(spec).__name__}, not a mapping."
+        if not isinstance(spec.get("_recovery") or {}, Mapping):
+            return "Its _recovery is not a mapping; `lpad rerun_fws --clear-recovery` takes it away."
+        finder = spec.get("_dupefinder") or {}
+        if not isinstance(finder, Mapping):
+            return "Its _dupefinder is not a mapping with _fw_name."
+        try:
+            finder_class(finder, tuple(self.settings.user_packages))
+        except Exception as error:
+            return f"Its _dupefinder cannot be loaded: {error}"
+        return None
 
     def _take(
         self,
@@ -165,7 +188,7 @@ class Working:
         while found := self._candidates(query, fw_id, passed_over):
             for candidate in found:
                 passed_over.append(candidate["fw_id"])
-                if candidate.get("spec", {}).get("_dupefinder") and self._take_over(candidate["fw_id"]):
+                if (candidate.get("spec") or {}).get("_dupefinder") and self._take_over(candidate["fw_id"]):
                     continue
                 if candidate["state"] == RESERVED:
                     used = self._start_reserved(candidate, launch_dir)
@@ -234,7 +257,13 @@ class Working:
     def _take_over(self, fw_id: int) -> bool:
         """Let a firework that looks for duplicates share their launches instead of running; False when there are none."""
         packages = tuple(self.settings.user_packages)
-        launch_ids = launches_of_duplicates(self.store, fw_id, lambda name: find_task_class(name, packages))
+        try:
+            launch_ids = launches_of_duplicates(self.store, fw_id, lambda finder: finder_class(finder, packages))
+        except StoreError:
+            raise
+        except Exception as error:  # of somebody's own finder; a firework whose finder cannot even be loaded is not started
+            logger.warning("Firework %d runs without a look for duplicates: %s", fw_id, error)
+            return False
         if not launch_ids:
             return False
 
@@ -446,6 +475,12 @@ class Working:
                 claiming.forget_launch(self.store, launch_id)
             return []
         return [f"The end of launch {launch_id} was taken in by its workflow."] if self.follow_up([launch_id]) else []
+
+
+def finder_class(finder: Mapping[str, Any], user_packages: Sequence[str]) -> Any:
+    """Return the class of a duplicate finder, None for FireWorks' exact one. Raises BadTask."""
+    name = str(finder.get("_fw_name") or EXACT)
+    return None if name.endswith(EXACT) else find_task_class(name, tuple(user_packages))
 
 
 def _address(host: str) -> str:

@@ -102,8 +102,8 @@ class Rocket:
             return self._fenced()
         except StoreError:
             raise
-        except (LaunchpadError, OSError) as error:
-            if self._blame_worker:
+        except Exception as error:  # whatever a document holds: the worker goes on with the next
+            if self._blame_worker and isinstance(error, (LaunchpadError, OSError)):
                 self.release(str(error))
                 raise CannotWork(folder=self.base, why=error) from None
             return self._fail(error)
@@ -207,12 +207,17 @@ class Rocket:
             logger.warning("The reserved keys of firework %s cannot be followed: %s", self._called, error)
             return action
 
-    def _fail(self, error: LaunchpadError | OSError) -> Outcome:
+    def _fail(self, error: Exception) -> Outcome:
         """Store that the firework failed before its first task.
 
         It gets no checkpoint: what it was to resume stands in an earlier attempt, with the folder that belongs to it.
         """
-        text = sentence(error) if isinstance(error, LaunchpadError) else f"The launch folder cannot be used: {error}."
+        if isinstance(error, LaunchpadError):
+            text = sentence(error)
+        elif isinstance(error, OSError):
+            text = f"The launch folder cannot be used: {error}."
+        else:
+            text = f"The run cannot be prepared, for something in the firework is not as it must be: {error!r}."
         return self._deliver(FIZZLED, self._decorated(failed_action(FAILED, text, _task_n=None)), {"kind": "preparation"}, None)
 
     # storing the result

@@ -40,22 +40,23 @@ def sharing_launches(store: Store, fw_ids: Iterable[int]) -> dict[int, list[int]
     return sharing
 
 
-def launches_of_duplicates(store: Store, fw_id: int, find_class: Callable[[str], Any]) -> list[int]:
+def launches_of_duplicates(store: Store, fw_id: int, find_class: Callable[[Mapping[str, Any]], Any]) -> list[int]:
     """Return the active launches of all fireworks that this one's duplicate finder calls the same.
 
-    FireWorks' DupeFinderExact, and classes of one's own (`find_class` gets them by name) with `query(spec)` and, if they have
-    it, `verify(spec, other_spec)`. States do not matter: also a run in progress, or a failed one, is shared.
+    FireWorks' DupeFinderExact, and classes of one's own (`find_class` gives them, None for the exact one) with `query(spec)`
+    and, if they have it, `verify(spec, other_spec)`. States do not matter: also a run in progress, or a failed one, is shared.
     """
     document = store.backend.find_one(FIREWORKS, {"fw_id": fw_id}, fields={"spec": 1})
-    finder = (document or {}).get("spec", {}).get("_dupefinder")
-    if not document or not finder:
+    spec = (document or {}).get("spec") or {}
+    finder = spec.get("_dupefinder")
+    if not finder:
         return []
-    spec = document["spec"]
-    if str(finder.get("_fw_name", EXACT)).endswith(EXACT):
+    own_class = find_class(finder)
+    if own_class is None:
         query: Mapping[str, Any] = {"launches": {"$exists": True, "$ne": []}, "spec": {"$eq": spec}}
         verify = None
     else:
-        own = find_class(str(finder["_fw_name"]))()
+        own = own_class()
         query, verify = own.query(spec), getattr(own, "verify", None)
     found: dict[int, None] = {}
     for other in store.backend.find(FIREWORKS, query, fields={"fw_id": 1, "launches": 1, "spec": 1}):
