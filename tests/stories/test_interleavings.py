@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ import pytest
 
 from launchpad import FWAction, LaunchPad, Selection
 from launchpad.checkout import Checkout
+from launchpad.core.changes import FIREWORKS
 from launchpad.errors import Fenced
+from launchpad.store.backend import Step
 from tests.stories.databases import Documents, let_hours_pass, let_leases_run_out, open_launchpad, put_back, take_out
+from tests.stories.faults import Crash, one_by_one
 from tests.stories.invariants import Content, check
 from tests.stories.operations import (
     CHAIN_DONE,
@@ -32,6 +36,9 @@ from tests.stories.operations import (
     work_until_done,
 )
 from tests.stories.turnstile import Actor, Script, take_turns
+
+#: Where scripts can be stopped: before each write, before each command, or before each operation of each write.
+WRITES, COMMANDS, PIECES = "writes", "commands", "pieces"
 
 
 class Seen:
@@ -74,10 +81,10 @@ def hold(launchpad: LaunchPad) -> Checkout:
     return Checkout(launchpad, firework, launch)
 
 
-def meet(uri: str, meeting: Meeting, *, writes_only: bool, both_sleep: bool = False) -> int:
+def meet(uri: str, meeting: Meeting, *, grain: str, both_sleep: bool = False) -> int:
     """Let two scripts meet, each sleeping after i commands until the other is done; return in how many orders.
 
-    both_sleep: the other sleeps, too, after j commands, until the first is done.
+    both_sleep: the other sleeps, too, after j commands, until the first is done. grain: what counts as a command.
     """
     with open_launchpad(uri) as launchpad:
         launchpad.reset(require_password=False)
@@ -85,11 +92,11 @@ def meet(uri: str, meeting: Meeting, *, writes_only: bool, both_sleep: bool = Fa
         before = take_out(launchpad.store.backend)
         tried = 0
         for turned, scripts in enumerate([(meeting.first, meeting.second), (meeting.second, meeting.first)]):
-            for i in range(count_commands(uri, before, scripts[0], writes_only) + 1):
+            for i in range(count_commands(uri, before, scripts[0], grain) + 1):
                 for j in itertools.count(1) if both_sleep else [None]:
                     put_back(launchpad.store.backend, before)
                     try:
-                        slept, results = let_both_act(uri, scripts, i, j, writes_only)
+                        slept, results = let_both_act(uri, scripts, i, j, grain)
                         seen = Seen(*(reversed(results) if turned else results), settle(launchpad))
                         assert meeting.fair(seen), f"{seen.first} and {seen.second} cannot both be true: {seen}"
                         work_until_done(launchpad)
@@ -103,11 +110,17 @@ def meet(uri: str, meeting: Meeting, *, writes_only: bool, both_sleep: bool = Fa
         return tried
 
 
-def count_commands(uri: str, before: Documents, script: Script, writes_only: bool) -> int:
+def act(launchpad: LaunchPad, script: Script, grain: str) -> Actor:
+    if grain == PIECES:
+        one_by_one(launchpad.store.backend)
+    return Actor(launchpad, script, writes_only=grain != COMMANDS)
+
+
+def count_commands(uri: str, before: Documents, script: Script, grain: str) -> int:
     """Return how many commands a script sends when it is alone, and one for its beginning."""
     with open_launchpad(uri) as alone:
         put_back(alone.store.backend, before)
-        actor = Actor(alone, script, writes_only=writes_only)
+        actor = act(alone, script, grain)
         actor.go()
         return actor.passed
 
@@ -117,12 +130,12 @@ def let_both_act(
     scripts: tuple[Script, Script],
     i: int,
     j: int | None,
-    writes_only: bool,
+    grain: str,
     meanwhile: Callable[[], Any] = lambda: None,
 ) -> tuple[bool, tuple[Any, Any]]:
     """Return whether the second had to sleep, and what both returned."""
     with open_launchpad(uri) as a, open_launchpad(uri) as b:
-        first, second = (Actor(lp, script, writes_only=writes_only) for lp, script in zip((a, b), scripts, strict=True))
+        first, second = (act(launchpad, script, grain) for launchpad, script in zip((a, b), scripts, strict=True))
         slept = take_turns(first, second, i, j, meanwhile)
         return slept, (first.result, second.result)
 
@@ -209,6 +222,21 @@ def _original_runs(launchpad: LaunchPad) -> None:
     _duplicate_waits(launchpad)
     rerun(launchpad, "one A", rerun_duplicates=False)
     claim(launchpad, "one A")
+
+
+def _misfit(launchpad: LaunchPad) -> None:
+    """A rerun died when it had locked, and before it changed anything; meanwhile a child that it sets back was taken."""
+    DIAMOND_RUNS(launchpad)
+
+    def die(step: Step) -> None:
+        if step.moment == "before" and step.collection == FIREWORKS and step.writes:
+            raise Crash
+
+    launchpad.store.backend.hook = die
+    with contextlib.suppress(Crash):
+        rerun(launchpad, "A")
+    launchpad.store.backend.hook = None
+    claim(launchpad, "C")
 
 
 def _undo_last(launchpad: LaunchPad) -> Any:
@@ -371,6 +399,13 @@ MEETINGS = (
     ),
     Meeting("an adding and its helper", lambda lp: None, lambda lp: add(lp, "A,B→C"), LaunchPad.recover),
     Meeting("an undo and its helper", _then(CHAIN_DONE, reruns("A")), _undo_last, LaunchPad.recover),
+    Meeting(
+        "two helpers of a rerun that came too late",
+        _misfit,
+        LaunchPad.recover,
+        LaunchPad.recover,
+        lambda seen: [seen.state(name) for name in "ABC"] == ["COMPLETED", "COMPLETED", "RUNNING"],
+    ),
     Meeting("two undos", _then(CHAIN_DONE, reruns("A")), _undo_last, _undo_last),
 )
 
@@ -380,19 +415,19 @@ each_meeting = pytest.mark.parametrize("meeting", MEETINGS, ids=lambda meeting: 
 
 @each_meeting
 def test_whoever_comes_between_two_writes_both_end_well(quick_uri: str, meeting: Meeting) -> None:
-    assert meet(quick_uri, meeting, writes_only=True) > 2
+    assert meet(quick_uri, meeting, grain=WRITES) > 2
 
 
 @pytest.mark.soak
 @each_meeting
 def test_whoever_comes_between_two_commands_both_end_well(place: str, meeting: Meeting) -> None:
-    assert meet(place, meeting, writes_only=False) > 2
+    assert meet(place, meeting, grain=COMMANDS) > 2
 
 
 @pytest.mark.soak
 @each_meeting
 def test_whoever_comes_between_the_writes_of_another_who_came_between(place: str, meeting: Meeting) -> None:
-    assert meet(place, meeting, writes_only=True, both_sleep=True) > 2
+    assert meet(place, meeting, grain=PIECES, both_sleep=True) > 2
 
 
 # sleepers
@@ -408,7 +443,14 @@ def the_world_goes_on(launchpad: LaunchPad) -> None:
         claimed.complete("COMPLETED", {})
 
 
-def sleep_and_wake(uri: str, operation: Operation, helper: Script, *, writes_only: bool, helpers_too: bool) -> int:
+def sleep_and_wake(
+    uri: str,
+    operation: Operation,
+    *,
+    grain: str,
+    helpers_too: bool,
+    meanwhile: Callable[[LaunchPad], Any] = the_world_goes_on,
+) -> int:
     """Let the owner of an operation, and a helper of his, fall asleep anywhere; they wake up in another world."""
     with open_launchpad(uri) as launchpad:
         launchpad.reset(require_password=False)
@@ -419,11 +461,11 @@ def sleep_and_wake(uri: str, operation: Operation, helper: Script, *, writes_onl
             operation.act(launchpad, dict(facts))
 
         tried = 0
-        for i in range(count_commands(uri, before, own, writes_only) + 1):
+        for i in range(count_commands(uri, before, own, grain) + 1):
             for j in itertools.count(0):
                 put_back(launchpad.store.backend, before)
                 try:
-                    slept, _ = let_both_act(uri, (own, helper), i, j, writes_only, lambda: the_world_goes_on(launchpad))
+                    slept, _ = let_both_act(uri, (own, LaunchPad.recover), i, j, grain, lambda: meanwhile(launchpad))
                     settle(launchpad)
                     work_until_done(launchpad)
                     check(launchpad.store.backend)
@@ -451,10 +493,16 @@ SOME = (
     "operation", [o for o in OPERATIONS if o.name in SOME], ids=lambda operation: operation.name.replace(" ", "-")
 )
 def test_an_owner_who_wakes_up_late_does_no_harm(quick_uri: str, operation: Operation) -> None:
-    assert sleep_and_wake(quick_uri, operation, LaunchPad.recover, writes_only=True, helpers_too=False) > 2
+    assert sleep_and_wake(quick_uri, operation, grain=WRITES, helpers_too=False) > 2
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name.replace(" ", "-"))
 def test_owners_and_helpers_who_wake_up_late_do_no_harm(place: str, operation: Operation) -> None:
-    assert sleep_and_wake(place, operation, LaunchPad.recover, writes_only=False, helpers_too=True) > 2
+    assert sleep_and_wake(place, operation, grain=COMMANDS, helpers_too=True) > 2
+
+
+@pytest.mark.soak
+def test_a_claim_while_an_owner_and_his_helper_sleep_stops_both_or_comes_too_late(place: str) -> None:
+    (operation,) = (operation for operation in OPERATIONS if operation.name == "rerun above a READY child")
+    assert sleep_and_wake(place, operation, grain=PIECES, helpers_too=True, meanwhile=claims("C")) > 2

@@ -13,7 +13,7 @@ from launchpad.store import archiving, claiming, journal
 from launchpad.store.backend import Update, UpdateMany
 from tests.stories.operations import OPERATIONS
 from tests.stories.test_every_write import Trial
-from tests.stories.test_interleavings import MEETINGS, meet
+from tests.stories.test_interleavings import COMMANDS, MEETINGS, WRITES, meet
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -60,7 +60,7 @@ def trial(name: str) -> Callable[[str], Any]:
 def meeting(name: str, *, both_sleep: bool = False) -> Callable[[str], Any]:
     """Let two scripts meet."""
     (found,) = (meeting for meeting in MEETINGS if meeting.name == name)
-    return lambda uri: meet(uri, found, writes_only=both_sleep, both_sleep=both_sleep)
+    return lambda uri: meet(uri, found, grain=WRITES if both_sleep else COMMANDS, both_sleep=both_sleep)
 
 
 def plant(place: Any, name: str, wrong: Any) -> Plant:
