@@ -19,6 +19,7 @@ _HOMES = {
     "Selection": "launchpad.core.selection",
     **dict.fromkeys(
         (
+            "DupeFinderExact",
             "FWAction",
             "FWorker",
             "FireTaskBase",

@@ -19,14 +19,13 @@ from launchpad.core.release import plan_release
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import COMPLETED, ENDED, FIZZLED, RESERVED, RUNNING
 from launchpad.core.takeover import plan_takeover
-from launchpad.errors import BadDocument, Fenced, StoreError, StoreUnreachable, UnknownLaunch
+from launchpad.errors import BadDocument, Fenced, StoreError, UnknownLaunch
 from launchpad.model import Firework, FWorker
 from launchpad.model.task_registry import find_task_class
 from launchpad.store import claiming, leases
 from launchpad.store.changing import change_workflows
-from launchpad.store.duplicates import EXACT, fireworks_following, fireworks_with_launches, launches_of_duplicates
+from launchpad.store.duplicates import EXACT, fireworks_following, launches_of_duplicates
 from launchpad.store.journal import help_entries
-from launchpad.store.leftovers import tidy
 from launchpad.store.locks import locked_entries
 from launchpad.store.snapshots import Known
 
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
     from launchpad.store.store import Store
 
 logger = logging.getLogger("launchpad")
-
-#: A launch that no firework lists, and whose lease ran out this long ago, belongs to a check-out that never came to be.
-FORGOTTEN_AFTER = dt.timedelta(hours=1)
 
 
 class Checkout:
@@ -387,7 +383,7 @@ class Working:
             return None, None
         firework, launch = taken
         shown = {**firework, "launches": [launch], "archived_launches": []}
-        return Firework.from_dict(shown), launch["launch_id"]
+        return Firework.from_document(shown), launch["launch_id"]
 
     def complete_launch(self, launch_id: int, action: Any = None, state: str = COMPLETED) -> dict[str, Any]:
         """End a launch and let its workflow follow; return its document. Raises Fenced, UnknownLaunch."""
@@ -426,55 +422,6 @@ class Working:
     def future_run_exists(self, fworker: FWorker | None = None, *, without: Iterable[int] = ()) -> bool:
         """Tell whether anything is READY for this worker, or may become so when what runs now is done."""
         return self.run_exists(fworker, without=without) or claiming.something_will_follow(self.store)
-
-    # what others left behind
-
-    def recover(self) -> list[str]:
-        """Finish what crashed commands and workers left behind, and return a sentence for each thing done.
-
-        Entries in locks are carried out, launches that ended are followed, runs whose lease ran out become FIZZLED with the
-        cause "lost", copies of states are mended. Safe at any time, and by several at once.
-        """
-        said = []
-        if entries := locked_entries(self.store):
-            help_entries(self.store, entries)
-            said.append(f"{len(entries)} interrupted change{'s' if len(entries) > 1 else ''} of workflows finished.")
-        if removed := tidy(self.store):
-            said.append(f"{removed} workflow{'s' if removed > 1 else ''} removed whose adding was broken off.")
-        said += self._declare_lost()
-        unseen, over = claiming.oddly_running(self.store)
-        pending = list(leases.unfollowed(self.store))
-        known = {launch["launch_id"] for launch in pending}
-        for launch in [*pending, *({"launch_id": launch_id} for launch_id in over if launch_id not in known)]:
-            try:
-                said += self._recover_unfollowed(launch)
-            except StoreUnreachable:
-                raise
-            except Exception as error:  # one bad document must not stop the others
-                logger.warning("What launch %d did cannot be taken in: %s", launch["launch_id"], error)
-        if unseen:
-            claiming.mirror_again(self.store, unseen)
-        return said
-
-    def _declare_lost(self) -> list[str]:
-        said = []
-        for launch in list(leases.expired(self.store, self.store.now())):
-            lease = launch["lease"]
-            heard = launch["state_history"][-1].get("updated_on")
-            text = f"The run was lost: nothing was heard of {lease.get('host')} (process {lease.get('pid')}) since {heard}."
-            cause = {"kind": "lost", "host": lease.get("host"), "pid": lease.get("pid"), "last_heard": heard}
-            fields = ended_fields(launch, FIZZLED, failed_action("the run was lost", text), self.store.now(), cause)
-            if leases.end_expired(self.store, launch, fields) and fireworks_with_launches(self.store, [launch["launch_id"]]):
-                said.append(f"Firework {launch['fw_id']}, launch {launch['launch_id']}: {text} It is FIZZLED now.")
-        return said
-
-    def _recover_unfollowed(self, launch: Mapping[str, Any]) -> list[str]:
-        launch_id = launch["launch_id"]
-        if not fireworks_with_launches(self.store, [launch_id]):
-            if launch.get("lease") and launch["lease"]["expires"] + FORGOTTEN_AFTER < self.store.now():
-                claiming.forget_launch(self.store, launch_id)
-            return []
-        return [f"The end of launch {launch_id} was taken in by its workflow."] if self.follow_up([launch_id]) else []
 
 
 def finder_class(finder: Mapping[str, Any], user_packages: Sequence[str]) -> Any:

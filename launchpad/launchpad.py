@@ -20,6 +20,7 @@ from launchpad.holding import Holding
 from launchpad.operating import Operating
 from launchpad.reading import Reading
 from launchpad.recording import Recording
+from launchpad.recovering import Recovering
 from launchpad.settings import Settings
 from launchpad.store.backend import Backend, DeleteMany, Replace
 from launchpad.store.indexes import INDEXES, user_indexes
@@ -33,7 +34,7 @@ logger = logging.getLogger("launchpad")
 COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs", RERUNS, ENTRIES, PLANS)
 
 
-class LaunchPad(Reading, Adding, Detecting, Operating, Holding, Deleting, Recording, Upkeep, Working):
+class LaunchPad(Reading, Adding, Detecting, Operating, Holding, Deleting, Recording, Recovering, Upkeep, Working):
     """Workflows in a database: added, read, checked out, completed, rerun.
 
     The arguments are FireWorks'. `host` may also be a MongoDB address, or ``sqlite:///path`` for the embedded store. Without

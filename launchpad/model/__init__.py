@@ -1,6 +1,7 @@
 """What users write: fireworks, workflows, tasks and their outcomes, workers."""
 
 from launchpad.model.action import FWAction
+from launchpad.model.dupefinder import DupeFinderExact
 from launchpad.model.firework import Firework
 from launchpad.model.fworker import FWorker
 from launchpad.model.launch import Launch
@@ -10,6 +11,7 @@ from launchpad.model.tracker import Tracker
 from launchpad.model.workflow import Workflow
 
 __all__ = [
+    "DupeFinderExact",
     "FWAction",
     "FWorker",
     "FireTaskBase",
