@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def before_changing(
     args: argparse.Namespace, launchpad: LaunchPad, selection: Selection, preview: Callable[[], Report], noun: str = "fireworks"
 ) -> None:
-    """Return if the change is small or wanted; on a terminal show the preview and ask. noun: "fireworks" or "workflows".
+    """Return if the change is small or wanted; on a terminal say what would be done and ask. noun: "fireworks" or "workflows".
 
     Raises Aborted if the person says no, UsageError if there is nobody to ask.
     """
@@ -33,7 +33,9 @@ def before_changing(
             f"This is about more than {limit} {noun}, so it has to be confirmed. Nothing was changed.",
             hint="Look at what would be done with --dry-run, then add --yes.",
         )
-    confirm(args, output.report_sentence(preview()))
+    report = preview()
+    if report.changed:
+        confirm(args, output.report_sentence(report))
 
 
 def confirm(args: argparse.Namespace, what: str) -> None:

@@ -32,7 +32,10 @@ def _run(arguments: list[str]) -> int:
 def guarded(program: str, run: Callable[[], int], *, debug: bool) -> int:
     """Call `run` and return its exit status, or that of the error it ended with. The one place that catches everything."""
     try:
-        status = run()
+        try:
+            status = run()
+        except SystemExit as end:  # --help and --version
+            status = end.code if isinstance(end.code, int) else 0
         output.flush()
     except LaunchpadError as error:
         output.show_error(program, error)
@@ -45,8 +48,6 @@ def guarded(program: str, run: Callable[[], int], *, debug: bool) -> int:
     except BrokenPipeError:
         output.forget_output(sys.stdout)
         status = PIPE_CLOSED
-    except SystemExit as end:  # --help and --version
-        status = end.code if isinstance(end.code, int) else 0
     except Exception as error:
         output.show_unexpected(program, error, debug=debug)
         status = 1

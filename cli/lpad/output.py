@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import errno
 import json
 import os
 import re
@@ -144,7 +145,10 @@ def show_report(report: Report, output: str | None) -> None:
     if output in ("json", "yaml"):
         show(report.to_dict(), output)
     else:
-        _write("\n".join(report_lines(report)))
+        ending = " Nothing was changed: this was a dry run." if report.dry_run else ""
+        if report.plan_id and report.changed:
+            ending += f" To do exactly this: lpad apply {report.plan_id}"
+        _write("\n".join(report_lines(report)) + ending)
 
 
 def show_findings(findings: Sequence[Finding], output: str | None, *, mended: bool) -> None:
@@ -191,7 +195,7 @@ def _states(outcome: Outcome) -> str:
 
 
 def report_sentence(report: Report) -> str:
-    """Return a report's counts in one sentence."""
+    """Return a report's counts in one sentence: what was done, or would be."""
     targets = [outcome for outcome in report.changed if outcome.role == "target"]
     noun = "workflow" if report.command in ABOUT_WORKFLOWS else "firework"
     done = DONE.get(report.command.split("_")[0], "changed")
@@ -202,8 +206,7 @@ def report_sentence(report: Report) -> str:
     parts += [f"{len(report.refused)} refused"] if report.refused else []
     parts += [f"{len(report.moved)} changed by others meanwhile"] if report.moved else []
     parts += [f"{len(report.skipped)} left alone"] if report.skipped else []
-    text = ", ".join(parts) + (". Nothing was changed: this was a dry run." if report.dry_run else ".")
-    return f"{text} To do exactly this: lpad apply {report.plan_id}" if report.plan_id and report.changed else text
+    return ", ".join(parts) + "."
 
 
 def _counted(number: int, noun: str) -> str:
@@ -216,7 +219,7 @@ def _counted(number: int, noun: str) -> str:
 def _json(data: Any) -> str:
     text = json.dumps(data, indent=4, default=_plain, ensure_ascii=False)
     try:
-        text.encode(sys.stdout.encoding or "ascii")
+        text.encode(_stdout().encoding or "ascii")
     except UnicodeEncodeError:  # a terminal for ASCII only, or half of a surrogate pair
         return json.dumps(data, indent=4, default=_plain)
     return text
@@ -268,16 +271,42 @@ def _cell(value: Any, key: str = "") -> str:
 def _coloured(state: str) -> str:
     from launchpad.config import colours_wanted
 
-    if state not in COLOURS or not sys.stdout.isatty() or not colours_wanted():
+    if state not in COLOURS or not _stdout().isatty() or not colours_wanted():
         return state
     return f"\033[{COLOURS[state]}m{state}\033[0m"
 
 
 def _write(text: str, end: str = "\n") -> None:
+    stdout = _stdout()
+    with _told_if_lost():
+        try:
+            stdout.write(text + end)
+        except UnicodeEncodeError:
+            stdout.write((text + end).encode("ascii", "backslashreplace").decode("ascii"))
+
+
+def _stdout() -> TextIO:
+    if sys.stdout is None:  # closed before the program began
+        raise _lost(OSError(errno.EBADF, os.strerror(errno.EBADF)))
+    return sys.stdout
+
+
+@contextlib.contextmanager
+def _told_if_lost() -> Iterator[None]:
+    """Turn what hinders writing to the standard output into one of our errors; a reader that left is none."""
     try:
-        sys.stdout.write(text + end)
-    except UnicodeEncodeError:
-        sys.stdout.write((text + end).encode("ascii", "backslashreplace").decode("ascii"))
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        forget_output(sys.stdout)
+        raise _lost(problem) from None
+
+
+def _lost(problem: OSError) -> LaunchpadError:
+    return LaunchpadError(
+        f"The output could not be written: {problem.strerror}.", hint="What was changed stays changed: see `lpad history`."
+    )
 
 
 # asking
@@ -314,8 +343,10 @@ def progress(total: int | None, unit: str) -> Iterator[Callable[[int], Any]]:
 
 
 def flush() -> None:
-    """Let everything out; raises BrokenPipeError while somebody still can be told."""
-    sys.stdout.flush()
+    """Let everything out; raises BrokenPipeError or LaunchpadError while somebody still can be told."""
+    if sys.stdout is not None:
+        with _told_if_lost():
+            sys.stdout.flush()
 
 
 def forget_output(stream: TextIO) -> None:

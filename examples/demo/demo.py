@@ -4,6 +4,7 @@ python examples/demo/demo.py [FOLDER]
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -62,7 +63,10 @@ def main():
         if status != wanted:
             print(f"\nThe demo did not go as it should: exit status {status}, not {wanted}.", file=sys.stderr)
             return 1
-    tell(f"That was it. Everything is still in {folder}; look around with lpad, or remove it.")
+    tell(f"That was it. Everything is still in {folder}: remove it, or look around.")
+    lpad = shutil.which("lpad", path=environment["PATH"]) or "lpad"
+    address = shlex.quote(f"sqlite:///{folder}/launchpad.db")
+    print(f"# Type: export LPAD_URI={address}; {shlex.quote(lpad)} -o table get_wflows", flush=True)
     return 0
 
 

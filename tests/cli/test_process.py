@@ -280,3 +280,39 @@ def test_states_are_coloured_on_a_terminal_unless_that_is_not_wanted(scene, stor
     assert "\x1b[31mFIZZLED\x1b[0m" in on_a_terminal("--uri", store_uri, "get_fws", "-o", "table")[1]
     assert "\x1b" not in on_a_terminal("--uri", store_uri, "get_fws", "-o", "table", NO_COLOR="1")[1]
     assert "\x1b" not in on_a_terminal("--uri", store_uri, "get_fws")[1]
+
+
+# An output that cannot be written
+
+
+LOST = "lpad: The output could not be written: {why}.\nWhat was changed stays changed: see `lpad history`.\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize(("target", "why"), [("> /dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
+@pytest.mark.parametrize(
+    "arguments",
+    [["get_fws"], ["-o", "table", "get_fws", "-d", "all"], ["rerun_fws", "-s", "FIZZLED"], ["-o", "yaml", "get_wflows"]],
+)
+def test_an_output_that_cannot_be_written_is_one_sentence(scene, store_uri, arguments, target, why):
+    scene.workflow("FIZZLED")
+    shell = ["sh", "-c", f'"$@" {target}', "sh", *command("--uri", store_uri, *arguments)]
+    ran = subprocess.run(shell, capture_output=True, text=True, env=environment(), timeout=60, check=False)
+    assert (ran.returncode, ran.stderr) == (1, LOST.format(why=why))
+    assert scene.states() == {1: "READY" if "rerun_fws" in arguments else "FIZZLED"}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_what_does_not_fit_into_the_buffer_is_lost_with_the_same_sentence(scene, store_uri):
+    for _ in range(100):
+        scene.workflow("COMPLETED", "FIZZLED", "WAITING")
+    with open("/dev/full", "w") as full:
+        lpad = subprocess.run(
+            command("--uri", store_uri, "get_fws", "-d", "all"),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            check=False,
+        )
+    assert (lpad.returncode, lpad.stderr) == (1, LOST.format(why="No space left on device"))

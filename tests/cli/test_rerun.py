@@ -281,9 +281,20 @@ def test_a_person_sees_the_plan_and_is_asked(lpad, scene, monkeypatch, answer):
     Terminal(monkeypatch, answer)
     result = lpad("rerun_fws", "-s", "FIZZLED")
     assert result.status == 0
-    assert "11 fireworks would be set back." in result.err
-    assert "Go on? (y/n)" in result.err
+    assert "11 fireworks would be set back.\nGo on? (y/n)" in result.err
+    assert "dry run" not in result.err
     assert set(scene.states().values()) == {"READY"}
+
+
+def test_nobody_is_asked_about_what_would_change_nothing(lpad, scene, monkeypatch):
+    for _ in range(11):
+        scene.workflow("READY")
+    before = scene.contents()
+    Terminal(monkeypatch, "n")
+    result = lpad("rerun_fws", "-s", "READY")
+    assert "Go on?" not in result.err
+    assert "0 fireworks set back" in result.out
+    assert scene.contents()["fireworks"] == before["fireworks"]
 
 
 @pytest.mark.parametrize("answers", [["n"], [""], ["perhaps"], []])

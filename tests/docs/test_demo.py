@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,12 @@ def test_the_commands_that_are_shown_can_be_typed_again(shown: str) -> None:
     assert typed[0].startswith("cd ")
     assert len(typed) > 8
     assert all(command in source for command in typed[1:])
+
+
+def test_the_last_line_can_be_typed_to_look_around(shown: str, folder: Path, tmp_path: Path) -> None:
+    typed = shown.splitlines()[-1].removeprefix("# Type: ")
+    assert typed.startswith(f"export LPAD_URI=sqlite:///{folder}/launchpad.db; /")
+    environment = {**surroundings(make_programs(tmp_path / "bin"), tmp_path / "home"), "PATH": os.defpath}
+    ran = subprocess.run(typed, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "COMPLETED" in ran.stdout

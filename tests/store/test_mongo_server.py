@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import threading
 import time
@@ -47,6 +48,14 @@ def test_a_shorter_wait_can_be_asked_for_in_the_address() -> None:
     with pytest.raises(StoreUnreachable):
         MongoBackend(f"mongodb://127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=200", database="pad").count("c", {})
     assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("name", ["a.b", "a b/c", "a$b", 'a"b', "", "x" * 64])
+def test_a_name_that_no_database_can_have_is_named_before_a_server_is_looked_for(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be the name of a MongoDB database") as caught:
+        MongoBackend("mongodb://127.0.0.1:1", database=name, chosen_by="my_launchpad.yaml").find("fireworks", {})
+    assert str(caught.value).startswith(json.dumps(name))
+    assert "my_launchpad.yaml" in caught.value.hint
 
 
 @pytest.mark.parametrize(

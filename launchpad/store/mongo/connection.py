@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -24,6 +25,10 @@ Document = dict[str, Any]
 _SERVER_WAIT = 5000
 #: Milliseconds that a majority may take to confirm a write before the write is tried again.
 _MAJORITY_WAIT = 10_000
+
+#: What the name of a database must not hold, and how many bytes it may have.
+_NOT_IN_NAMES = re.compile(r"""[\s./\\$"\x00]""")
+_LONGEST_NAME = 63
 
 _DEFAULTS: dict[str, Any] = {
     "serverSelectionTimeoutMS": _SERVER_WAIT,
@@ -86,6 +91,12 @@ class Connection:
             raise ConfigurationError(
                 "The address of the database cannot be read.",
                 hint=f"In a user name or password write @ as %40, / as %2F and : as %3A.{self._origin}",
+            )
+        if not self._name or _NOT_IN_NAMES.search(self._name) or len(self._name.encode()) > _LONGEST_NAME:
+            raise ConfigurationError(
+                f"{json.dumps(self._name, ensure_ascii=False)} cannot be the name of a MongoDB database: "
+                f'a name has up to {_LONGEST_NAME} bytes, and no blanks nor any of . / \\ $ ".',
+                hint=self._origin.strip(),
             )
         # The driver lets arguments overrule the address; ours are defaults and must not.
         given = {name.lower() for name in (*self._arguments, *_options_in(self._address))}
