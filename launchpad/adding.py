@@ -11,10 +11,12 @@ from launchpad.core.documents import iso
 from launchpad.core.draft import Draft
 from launchpad.core.refresh import refresh
 from launchpad.core.snapshot import Snapshot
-from launchpad.core.states import HELD, READY, WAITING
-from launchpad.errors import BadWorkflow, UnknownFirework, WorkflowLocked
+from launchpad.core.states import HELD, READY, WAITING, workflow_state
+from launchpad.errors import BadWorkflow, DocumentTooLarge, UnknownFirework, WorkflowLocked
 from launchpad.model import Firework, Workflow
+from launchpad.model.checks import check_settings
 from launchpad.store.changing import change_workflows
+from launchpad.store.encoding import encode
 from launchpad.store.inserting import insert_workflows
 from launchpad.store.selecting import missing_ids
 
@@ -60,6 +62,8 @@ class Adding:
         the new roots get the spec updates of those of `fw_ids` that have completed. Raises UnknownFirework, BadWorkflow.
         """
         document = _as_workflow(new_wf).to_dict()
+        for firework in document["fws"]:
+            check_settings(firework["spec"], f"Firework {firework['fw_id']} ({firework['name']})")
         parents = list(fw_ids)
         if missing := missing_ids(self.store.backend, parents):
             raise UnknownFirework(fw_ids=missing)
@@ -81,20 +85,23 @@ class Adding:
 
     def _add(self, wfs: Sequence[Workflow | Firework], reassign_all: bool) -> list[dict[int, int]]:
         workflows = [_as_workflow(wf) for wf in wfs]
+        checked = [checked_documents(workflow) for workflow in workflows]  # before an id is used
         renumbered = [[fw_id for fw_id in sorted(workflow.id_fw) if reassign_all or fw_id < 0] for workflow in workflows]
         total = sum(len(ids) for ids in renumbered)
         new_ids = iter(self.store.next_ids("fw_id", total)) if total else iter(())
         maps = [{old: next(new_ids) for old in ids} for ids in renumbered]
         documents = [
-            self._documents(workflow, {fw_id: mapping.get(fw_id, fw_id) for fw_id in workflow.id_fw})
-            for workflow, mapping in zip(workflows, maps, strict=True)
+            self._documents(workflow, {fw_id: mapping.get(fw_id, fw_id) for fw_id in workflow.id_fw}, *stored)
+            for workflow, mapping, stored in zip(workflows, maps, checked, strict=True)
         ]
         insert_workflows(self.store, documents)
         for workflow, mapping in zip(workflows, maps, strict=True):
             workflow._reassign_ids(mapping)
         return maps
 
-    def _documents(self, workflow: Workflow, ids: Mapping[int, int]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def _documents(
+        self, workflow: Workflow, ids: Mapping[int, int], stored: dict[str, Any], stored_fireworks: Mapping[int, dict[str, Any]]
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return a workflow's document and its fireworks' as they are stored, roots READY, none of them ever run."""
         stamp = iso(self.store.now())
         roots = set(workflow.root_fw_ids)
@@ -103,7 +110,7 @@ class Adding:
             fresh = READY if old in roots else WAITING
             fireworks.append(
                 {
-                    **firework.to_db_dict(),
+                    **stored_fireworks[old],
                     "fw_id": ids[old],
                     "launches": [],
                     "archived_launches": [],
@@ -111,19 +118,43 @@ class Adding:
                     "updated_on": stamp,
                 }
             )
-        links = {str(ids[parent]): [ids[child] for child in below] for parent, below in workflow.links.items()}
+        children = {ids[parent]: [ids[child] for child in below] for parent, below in workflow.links.items()}
+        links = {str(parent): below for parent, below in children.items()}
         parent_links: dict[str, list[int]] = {}
         for parent, below in links.items():
             for child in below:
                 parent_links.setdefault(str(child), []).append(int(parent))
+        states = {int(firework["fw_id"]): str(firework["state"]) for firework in fireworks}
+        tolerant = {firework["fw_id"] for firework in fireworks if firework["spec"].get("_allow_fizzled_parents")}
         document = {
-            **workflow.to_db_dict(),
+            **stored,
+            "state": workflow_state(states, children, tolerant.__contains__),
             "nodes": sorted(ids.values()),
             "links": {str(fw_id): links.get(str(fw_id), []) for fw_id in sorted(ids.values())},
             "parent_links": parent_links,
-            "fw_states": {str(firework["fw_id"]): firework["state"] for firework in fireworks},
+            "fw_states": {str(fw_id): state for fw_id, state in states.items()},
         }
         return document, sorted(fireworks, key=lambda firework: int(firework["fw_id"]))
+
+
+def checked_documents(workflow: Workflow) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
+    """Return a new workflow's document and its fireworks' by id. Raises BadDocument, saying where, for what cannot be stored."""
+    fireworks = {}
+    for fw_id, firework in workflow.id_fw.items():
+        place = f"Firework {fw_id} ({firework.name})"
+        fireworks[fw_id] = firework.to_db_dict()
+        check_settings(fireworks[fw_id]["spec"], place)
+        _check_size(fireworks[fw_id], place)
+    document = workflow.to_db_dict()
+    _check_size(document, f"Workflow {workflow.name}")
+    return document, fireworks
+
+
+def _check_size(document: Mapping[str, Any], place: str) -> None:
+    try:
+        encode(document)
+    except DocumentTooLarge as problem:
+        raise DocumentTooLarge(f"{place}: {problem}") from None
 
 
 def _as_workflow(wf: Workflow | Firework) -> Workflow:

@@ -110,7 +110,7 @@ class Reading:
         """Return a firework with its launches. Raises UnknownFirework."""
         from launchpad.model import Firework
 
-        return Firework.from_dict(self.get_fw_dict_by_id(fw_id))
+        return Firework.from_document(self.get_fw_dict_by_id(fw_id))
 
     def get_wf_by_fw_id(self, fw_id: int) -> Workflow:
         """Return the workflow that a firework belongs to, whole. Raises UnknownFirework."""

@@ -20,6 +20,7 @@ from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, READY, 
 from launchpad.errors import NoCheckpoint, UnknownLaunch
 
 EXCEPTION_DETAILS = "spec._exception_details"
+MISSING = "does not exist; see `lpad admin check`"
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,10 @@ class _Rerun:
     def _state(self, fw_id: int) -> str:
         return self.snapshot.firework_state(fw_id)
 
+    def _is_missing(self, fw_id: int) -> bool:
+        """Whether the workflow names a firework that has no document: what stands in for it counts as ARCHIVED."""
+        return self._state(fw_id) == ARCHIVED and "updated_on" not in self.snapshot.fireworks.get(fw_id, {"updated_on": None})
+
     def _started(self, fw_id: int) -> bool:
         """Nothing active lies behind a WAITING firework, so that is where a rerun's reach ends."""
         return self._state(fw_id) != WAITING
@@ -129,7 +134,9 @@ class _Rerun:
 
     def _judge(self, fw_id: int) -> None:
         state = self._state(fw_id)
-        if state == ARCHIVED or (state == DEFUSED and not self.options.revive_held):
+        if self._is_missing(fw_id):
+            self.refused[fw_id] = MISSING
+        elif state == ARCHIVED or (state == DEFUSED and not self.options.revive_held):
             self.refused[fw_id] = f"is {state}" + ("; reignite it first" if state == DEFUSED else "")
         elif state in (RUNNING, RESERVED) and not self.options.running and (live := self._live_launch(fw_id)):
             self.refused[fw_id] = f"is {state} {whereabouts(live)}; --running {self.options.doing} it all the same"
@@ -219,6 +226,7 @@ class _Rerun:
         held = {
             fw_id for fw_id in below if self._state(fw_id) in states.HELD and fw_id not in undone and not self.options.revive_held
         }
+        held |= {fw_id for fw_id in below if self._is_missing(fw_id)}
         return {fw_id for fw_id in below if fw_id not in held} | set(accepted)
 
     def _defused_by_action(self, fw_id: int, below: list[int]) -> list[int]:
@@ -332,7 +340,7 @@ class _Rerun:
 
     def _held_outcome(self, fw_id: int) -> Outcome:
         state = self._state(fw_id)
-        text = f"stays {state}, for it is held; --revive-held sets it back too"
+        text = MISSING if self._is_missing(fw_id) else f"stays {state}, for it is held; --revive-held sets it back too"
         return Outcome(fw_id, "skipped", text, **self._facts(fw_id), after=state)
 
     def _interruptions(self, fw_id: int) -> tuple[str, ...]:

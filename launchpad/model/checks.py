@@ -17,9 +17,12 @@ def check_workflow(document: Any) -> None:
     _check_mapping(document, "The workflow")
     if not isinstance(document.get("fws"), list):
         raise BadWorkflow(f"The workflow's fws must be a list of fireworks, but is {_kind(document.get('fws'))}.")
+    _check_name(document, "The workflow's name")
     for position, firework in enumerate(document["fws"]):
         name = firework.get("name") if isinstance(firework, Mapping) else None
-        check_firework(firework, f"fws[{position}]" + (f" ({name})" if name else ""))
+        place = f"fws[{position}]" + (f" ({name})" if name and isinstance(name, str) else "")
+        check_firework(firework, place)
+        _check_name(firework, f"{place}: its name")
     for key in ("links", "metadata"):
         if document.get(key) is not None:
             _check_mapping(document[key], f"The workflow's {key}")
@@ -37,6 +40,30 @@ def check_firework(document: Any, place: str = "The firework") -> None:
     for key in ("launches", "archived_launches"):
         if not isinstance(document.get(key) or [], (list, tuple)):
             raise BadWorkflow(f"{place}: its {key} must be a list, but is {_kind(document[key])}.")
+
+
+def check_single_firework(document: Any) -> None:
+    """As `check_firework`, for one that is not stored yet: its name is judged too."""
+    check_firework(document)
+    _check_name(document, "The firework's name")
+
+
+def check_settings(spec: Any, place: str) -> None:
+    """Raise BadWorkflow if what the launchpad itself reads in a spec that is to be stored is of the wrong kind."""
+    _check_mapping(spec, f"{place}: its spec")
+    dupefinder = spec.get("_dupefinder")
+    if dupefinder is not None:
+        _check_mapping(dupefinder, f"{place}: its _dupefinder")
+        if not isinstance(dupefinder.get("_fw_name"), str) or not dupefinder["_fw_name"]:
+            raise BadWorkflow(f"{place}: its _dupefinder has no _fw_name, so nobody knows what it is.")
+    if "_recovery" in spec:
+        _check_mapping(spec["_recovery"], f"{place}: its _recovery")
+
+
+def _check_name(document: Mapping[str, Any], place: str) -> None:
+    name = document.get("name")
+    if name is not None and not isinstance(name, str):
+        raise BadWorkflow(f"{place} must be text, not {name!r}; put it in quotes.")
 
 
 def _check_tasks(spec: Mapping[str, Any], place: str) -> None:

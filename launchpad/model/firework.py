@@ -9,7 +9,7 @@ from typing import Any
 
 from launchpad.core.states import RANK, WAITING
 from launchpad.errors import BadTask, BadWorkflow, LaunchpadError
-from launchpad.model.checks import as_fw_id, check_firework, tasks_of
+from launchpad.model.checks import as_fw_id, check_firework, check_single_firework, tasks_of
 from launchpad.model.launch import Launch
 from launchpad.model.serialization import Serializable, to_storable
 from launchpad.model.times import now, to_stored, to_time
@@ -54,6 +54,10 @@ class Firework(Serializable):
         parents: Any = None,
         updated_on: dt.datetime | None = None,
     ) -> None:
+        if not isinstance(spec or {}, Mapping):
+            raise BadWorkflow(
+                f"The spec of the firework {str(name) if name else 'Unnamed FW'!r} must be a mapping, not {spec!r}."
+            )
         self.spec: dict[str, Any] = dict(spec) if spec else {}
         self.tasks = tasks
         self.name = str(name) if name else "Unnamed FW"
@@ -136,6 +140,12 @@ class Firework(Serializable):
     @classmethod
     def from_dict(cls, m_dict: Mapping[str, Any]) -> Firework:
         """Read a firework; no task code is imported. Raises BadWorkflow if a part is missing or wrong."""
+        check_single_firework(m_dict)
+        return cls.from_document(m_dict)
+
+    @classmethod
+    def from_document(cls, m_dict: Mapping[str, Any]) -> Firework:
+        """As `from_dict`, for what a database holds: a name that would not be let in today is taken as it is."""
         check_firework(m_dict)
         spec = dict(m_dict["spec"])
         firework = cls(

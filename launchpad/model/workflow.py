@@ -249,7 +249,7 @@ class Workflow(Serializable):
         What a database holds is taken as it is: a graph that would not be let in today can still be looked at and mended.
         """
         stored = cls.__new__(cls)
-        loaded = [Firework.from_dict(firework) for firework in fireworks]
+        loaded = [Firework.from_document(firework) for firework in fireworks]
         times = workflow.get("created_on"), workflow.get("updated_on")
         stored._fill(
             loaded, workflow.get("links"), workflow.get("name"), workflow.get("metadata"), *times, workflow.get("fw_states")

@@ -106,3 +106,31 @@ def test_names_must_fit_the_commands(lpad, pad, own_surroundings):
     assert result.status == 64
     assert "1 names were given for 2 commands" in result.err
     assert names(pad) == []
+
+
+def test_states_in_a_file_do_not_become_the_workflows(lpad, pad, files):
+    (files / "done.yaml").write_text(WORKFLOW.replace("  name:", "  state: COMPLETED\n  name:"))
+    assert lpad("add", "done.yaml").status == 0
+    assert [state for _, _, state in names(pad)] == ["READY", "WAITING"]
+    assert pad.workflows.find_one({"nodes": 1})["state"] == "READY"
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ({"a": {1: 2}}, "has the key 1; keys must be strings"),
+        ({"a": 2**70}, "more than 64 bits"),
+        ({"a": "x" * (17 << 20)}, "Firework 7 (big): A document of 17.0 MB is over MongoDB's limit of 16 MB."),
+        ({"_dupefinder": "Exact"}, "Firework 7 (big): its _dupefinder must hold keys and values, but is a text."),
+        ({"_dupefinder": {}}, "Firework 7 (big): its _dupefinder has no _fw_name"),
+        ({"_recovery": None}, "Firework 7 (big): its _recovery must hold keys and values, but is empty."),
+    ],
+)
+def test_what_cannot_be_stored_names_the_file_and_uses_no_id(lpad, pad, files, spec, sentence):
+    text = "{1: 2}".join(json.dumps(spec).split('{"1": 2}'))
+    (files / "big.yaml").write_text(f"fws: [{{fw_id: 7, name: big, spec: {{_tasks: [], {text[1:-1]}}}}}]\n")
+    result = lpad("add", "fw.json", "big.yaml")
+    assert (result.status, result.out) == (1, "")
+    assert [part for part in ("big.yaml: ", sentence, "(Nothing was added.)") if part not in result.err] == []
+    assert names(pad) == []
+    assert lpad("add", "-o", "json", "fw.json").json[0]["id_map"].popitem()[1] == 1

@@ -580,3 +580,13 @@ def test_planning_does_not_read_what_lies_beyond_waiting_children():
     stored = make_workflow("→".join(names), A="COMPLETED", B="FIZZLED")
     del stored.fireworks[stored.id_of("T")]
     assert len(plan_for(stored, "B").changes) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"revive_held": True}])
+def test_a_firework_without_a_document_is_told_as_that(options):
+    stored = make_workflow("A→B", A="COMPLETED", B="ARCHIVED")
+    stored["B"].pop("updated_on")  # as `store.snapshots` stands in for it
+    assert outcome(stored, "B", "A", **options).text == "does not exist; see `lpad admin check`"
+    refused = outcome(stored, "B", "B", **options)
+    assert (refused.kind, refused.text) == ("refused", "does not exist; see `lpad admin check`")
+    assert rerun(stored, "A", **options)["B"]["state"] == "ARCHIVED"

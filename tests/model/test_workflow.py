@@ -6,6 +6,7 @@ import copy
 import datetime as dt
 import itertools
 import pickle
+import re
 
 import pytest
 
@@ -381,3 +382,22 @@ def test_a_plain_class_with_run_task_is_found_again_by_its_module():
 
     stored = Firework(Foreign()).to_dict()["spec"]["_tasks"]
     assert stored == [{"n": 1, "_fw_name": "{{" + __name__ + ".Foreign}}"}]
+
+
+@pytest.mark.parametrize(("name", "shown"), [(100000.0, "100000.0"), ({"a": 1}, "{'a': 1}"), ([], "[]"), (False, "False")])
+def test_a_name_that_is_no_text_is_refused(name, shown):
+    said = re.escape(f"name must be text, not {shown}; put it in quotes.")
+    for document in (one(name=name), {"fws": [one(name=name)]}, {"fws": [one()], "name": name}):
+        with pytest.raises(BadWorkflow, match=said):
+            Workflow.from_dict(document)
+
+
+def test_no_name_is_the_default_and_python_may_give_anything():
+    assert Workflow.from_dict({"fws": [one(name=None)], "name": None}).name == "unnamed WF"
+    assert Firework([], name=5).name == "5"
+    assert Firework.from_document(one(name=5)).name == "5"
+
+
+def test_a_spec_that_is_no_mapping_is_refused():
+    with pytest.raises(BadWorkflow, match=r"The spec of the firework 'x' must be a mapping, not \[1\]\."):
+        Firework([], spec=[1], name="x")

@@ -58,12 +58,14 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _read(path: Path, *, check_tasks: bool) -> Workflow:
+    from launchpad.adding import checked_documents
     from launchpad.model import Workflow
 
     try:
         workflow: Workflow = Workflow.from_file(path)
         for firework in workflow.fws if check_tasks else ():
             _ = firework.tasks  # looking at them imports their code
+        checked_documents(workflow)
     except BadDocument as problem:
         problem.args = (
             f"{problem} (Nothing was added.)" if str(path) in str(problem) else f"{path}: {problem} (Nothing was added.)",
