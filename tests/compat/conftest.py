@@ -5,27 +5,25 @@ Without FireWorks these tests are skipped at home, and fail where `CI` or `LPAD_
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from launchpad.launchpad import LaunchPad
 from tests.compat.agreement import Ours
-from tests.compat.oracle import Oracle, python_with_fireworks
+from tests.compat.oracle import Oracle
+from tests.oracle import NOT_THERE, PYTHON, REQUIRED, is_there
 from tests.servers import Mongod
 
 
 @pytest.fixture(scope="session")
 def fireworks_python() -> str:
     """The Python that has FireWorks."""
-    python = python_with_fireworks()
-    if python is None:
-        said = "LPAD_FIREWORKS_PYTHON names no Python with FireWorks, and .venv-fireworks (make test) is not there"
-        if os.environ.get("CI") or os.environ.get("LPAD_REQUIRE_FIREWORKS"):
-            pytest.fail(said, pytrace=False)
-        pytest.skip(said)
-    return python
+    if not is_there():
+        if REQUIRED:
+            pytest.fail(NOT_THERE, pytrace=False)
+        pytest.skip(NOT_THERE)
+    return PYTHON
 
 
 @pytest.fixture(scope="module")

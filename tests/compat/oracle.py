@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bson import json_util
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
 SIDE = Path(__file__).with_name("oracle_side.py")
 
 #: How FireWorks is configured here: it waits for locks for a moment, not for five minutes.
 FW_CONFIG = "WFLOCK_EXPIRATION_SECS: 0.3\nSORT_FWS: FIFO\n"
 
 Operations = Sequence[tuple[str, dict[str, Any]]]
-
-
-def python_with_fireworks() -> str | None:
-    """Return the Python that has FireWorks: `LPAD_FIREWORKS_PYTHON`, or the one `make test` installs it for."""
-    named = os.environ.get("LPAD_FIREWORKS_PYTHON") or str(PROJECT / ".venv-fireworks" / "bin" / "python")
-    if not os.access(named, os.X_OK):
-        return None
-    found = subprocess.run([named, "-c", "import fireworks"], capture_output=True, check=False, cwd=tempfile.gettempdir())
-    return named if found.returncode == 0 else None
 
 
 def environment(home: str) -> dict[str, str]:
