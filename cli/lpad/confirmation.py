@@ -25,16 +25,20 @@ def before_changing(
     if options.is_confirmed(args):
         return
     limit = launchpad.settings.pw_check_num
-    count = (launchpad.count_workflows if noun == "workflows" else launchpad.count_fireworks)(selection, limit=limit + 1)
-    if count <= limit:
+    whole = noun == "workflows"
+    count = (launchpad.count_workflows if whole else launchpad.count_fireworks)(selection, limit=limit + 1)
+    if whole and count <= limit:
+        return
+    report = preview() if count <= limit or output.can_ask() else None
+    # What comes along counts too: one id near the root of a workflow can set back thousands.
+    if report is not None and len(report.changed) <= (limit if count <= limit else 0):
         return
     if not output.can_ask():
         raise UsageError(
-            f"This is about more than {limit} {noun}, so it has to be confirmed. Nothing was changed.",
+            f"This would change more than {limit} {noun}, so it has to be confirmed. Nothing was changed.",
             hint="Look at what would be done with --dry-run, then add --yes.",
         )
-    report = preview()
-    if report.changed:
+    if report is not None:
         confirm(args, output.report_sentence(report))
 
 

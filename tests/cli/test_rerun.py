@@ -235,6 +235,17 @@ def test_more_than_ten_are_refused_where_nobody_can_be_asked(lpad, scene):
     assert scene.contents() == before
 
 
+def test_what_comes_along_counts_too(lpad, scene):
+    """One id near the root of a workflow can set back everything below."""
+    scene.workflow(*["COMPLETED"] * 12)
+    before = scene.contents()
+    result = lpad("rerun_fws", "-i", "1")
+    assert result.status == 64
+    assert "more than 10 fireworks" in result.err
+    assert scene.contents() == before
+    assert lpad("rerun_fws", "-i", "1", "--yes").status == 0
+
+
 @pytest.mark.parametrize("consent", [["--yes"], ["-y"], ["--password", dt.date.today().isoformat()]])
 def test_more_than_ten_are_rerun_with_consent(lpad, scene, consent):
     many(scene)
