@@ -237,7 +237,7 @@ def test_more_than_ten_are_refused_where_nobody_can_be_asked(lpad, scene):
 
 def test_what_comes_along_counts_too(lpad, scene):
     """One id near the root of a workflow can set back everything below."""
-    scene.workflow(*["COMPLETED"] * 12)
+    scene.workflow(*["COMPLETED"] * 12, names="ABCDEFGHIJKL")
     before = scene.contents()
     result = lpad("rerun_fws", "-i", "1")
     assert result.status == 64
