@@ -88,7 +88,25 @@ def test_two_documents_changed_alike_share_nothing():
     assert modification == {"_push_all": {"a": [1]}, "_set": {"b": {"c": []}}}
 
 
-VALUES = [0, 1, -1, 2, 1.5, None, True, "x", "abc", [], [1], [1, 2, 1], ["x", [1]], {}, {"b": [1]}, {"b": 2, "c": {}}, {"b": {"c": [0]}}]
+VALUES = [
+    0,
+    1,
+    -1,
+    2,
+    1.5,
+    None,
+    True,
+    "x",
+    "abc",
+    [],
+    [1],
+    [1, 2, 1],
+    ["x", [1]],
+    {},
+    {"b": [1]},
+    {"b": 2, "c": {}},
+    {"b": {"c": [0]}},
+]
 PATHS = ["a", "b", "c", "a->b", "a->b->c", "b->c", "c->x->y"]
 
 

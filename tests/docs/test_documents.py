@@ -63,7 +63,7 @@ def test_the_page_names_the_fields_that_queries_are_checked_against() -> None:
 
 
 def test_the_page_names_every_kind_of_cause() -> None:
-    places = [ROOT / "launchpad" / "checkout.py", ROOT / "launchpad" / "runner" / "rocket.py"]
+    places = [ROOT / "launchpad" / name for name in ("checkout.py", "recovering.py", "runner/rocket.py")]
     source = "".join(path.read_text() for path in places)
     # The two that are added are told apart in one expression.
     kinds = set(re.findall(r'"kind": "(\w+)"', source)) | {"preparation", "exception"}

@@ -43,6 +43,16 @@ def decides(update: Mapping[str, Any]) -> bool:
     return update.get("$set", {}).get("state") in (journal.COMMITTED, journal.ABORTING)
 
 
+def both(first: Plant, second: Plant) -> Plant:
+    """Plant two mistakes where one guard stands in for the other."""
+
+    def make(monkeypatch: pytest.MonkeyPatch) -> None:
+        first(monkeypatch)
+        second(monkeypatch)
+
+    return make
+
+
 def trial(name: str) -> Callable[[str], Any]:
     """Let each write of an operation fail."""
     (operation,) = (operation for operation in OPERATIONS if operation.name == name)
@@ -92,8 +102,11 @@ MISTAKES = {
         plant(journal, "_held_back", lambda change: change),
         meeting("a rerun of a parent and a claim of its child"),
     ),
-    "the end of a launch is not marked as pending": (
-        plant(checkout, "ended_fields", _pendingless),
+    "nothing tells that a launch has ended and was not followed": (
+        both(
+            plant(checkout, "ended_fields", _pendingless),
+            plant(claiming, "oddly_running", lambda store: ([], [])),
+        ),
         trial("complete before children"),
     ),
     "a taken firework's copy is written unseen": (
