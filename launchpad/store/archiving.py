@@ -145,5 +145,7 @@ def _copy_back(store: Store, copies: Sequence[dict[str, Any]]) -> None:
     store.write(LAUNCHES, operations)
     store.write(ARCHIVED_LAUNCHES, [DeleteMany(_as_seen(document)) for document in copies])
     ids = {document["launch_id"] for document in copies}
-    if late := ids - _listed(store, ids):  # archived once more before we wrote
-        store.write(LAUNCHES, [DeleteMany({"launch_id": one_of(sorted(late)), "restored": ours})])
+    late = ids - _listed(store, ids)  # archived once more before we wrote, or about to be
+    moved = store.by_ids(ARCHIVED_LAUNCHES, "launch_id", sorted(late), fields={"launch_id": 1})
+    if again := [document["launch_id"] for document in moved]:
+        store.write(LAUNCHES, [DeleteMany({"launch_id": one_of(again), "restored": ours})])
