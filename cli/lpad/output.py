@@ -6,12 +6,13 @@ import contextlib
 import datetime as dt
 import errno
 import json
+import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from launchpad.core.visible import visible
 from launchpad.errors import ConfigurationError, LaunchpadError
 
 if TYPE_CHECKING:
@@ -85,7 +86,6 @@ def show_unexpected(program: str, error: BaseException, *, debug: bool) -> None:
 
 def set_up_logging(level: str, folder: str | None) -> None:
     """Let the library's log lines go to the standard error, and into a file in `folder` if there is one."""
-    import logging
     from pathlib import Path
 
     logger = logging.getLogger("launchpad")
@@ -98,8 +98,19 @@ def set_up_logging(level: str, folder: str | None) -> None:
         except OSError as problem:
             raise ConfigurationError(f"Cannot write a log into {folder}: {problem.strerror}.") from None
     for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(LogLine())
     logger.handlers[:] = handlers
+
+
+class LogLine(logging.Formatter):
+    """A line of the log: names and messages in it, which others chose, can neither move the cursor nor forge a further line."""
+
+    def __init__(self, source: str = "") -> None:
+        super().__init__(f"%(asctime)s %(levelname)s {source}%(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        record.message = visible(record.message)
+        return super().formatMessage(record)
 
 
 # results
@@ -264,7 +275,7 @@ def _cell(value: Any, key: str = "") -> str:
         if isinstance(value, dt.datetime)
         else json.dumps(value, default=_plain)
     )
-    text = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", "?", text)
+    text = visible(text)
     return _coloured(text) if key == "state" else text
 
 

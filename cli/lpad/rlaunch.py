@@ -75,7 +75,7 @@ def _multi(args: argparse.Namespace) -> int:
 
     def work(number: int) -> int:
         for handler in logging.getLogger("launchpad").handlers:
-            handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s [worker {number}] %(message)s"))
+            handler.setFormatter(output.LogLine(f"[worker {number}] "))
 
         def run() -> int:
             with LaunchPad.from_settings(settings) as own:
@@ -100,6 +100,7 @@ def _worker(args: argparse.Namespace, launchpad: LaunchPad) -> Worker:
         _fworker(args),
         limits=Limits(grace=args.grace, outage=args.outage),
         local_redirect=getattr(args, "local_redirect", False),
+        silent=args.silencer,
         debugger=getattr(args, "pdb", False),
     )
 

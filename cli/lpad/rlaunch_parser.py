@@ -114,7 +114,13 @@ def _add_common(parser: argparse.ArgumentParser, *, after_command: bool = False)
     )
     group.add_argument("--logdir", metavar="DIR", default=kept, help="write a log into this folder, too")
     group.add_argument("--loglvl", metavar="LEVEL", type=_level, default=kept, help=f"what is logged: {', '.join(LEVELS)}")
-    group.add_argument("-s", "--silencer", action="store_true", default=switch, help="log nothing")
+    group.add_argument(
+        "-s",
+        "--silencer",
+        action="store_true",
+        default=switch,
+        help="log nothing, and keep what tasks write to their standard error in FW_job.error only",
+    )
     group.add_argument("--debug", action="store_true", default=switch, help="show a traceback when something unexpected happens")
 
 

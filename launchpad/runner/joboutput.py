@@ -24,11 +24,11 @@ PATIENCE_SECONDS = 2.0
 
 
 class JobOutput:
-    """The two files of one launch, open for a task process while entered."""
+    """The two files of one launch, open for a task process while entered. out, errors: what is passed on of them."""
 
-    def __init__(self, folder: Path, *, pass_on: bool) -> None:
+    def __init__(self, folder: Path, *, out: bool, errors: bool) -> None:
         self._paths = (folder / OUT_FILE, folder / ERROR_FILE)
-        self._pass_on = pass_on
+        self._passed_on = (out, errors)
 
     def __enter__(self) -> JobOutput:
         # Appended to, for the folder may hold an earlier attempt's.
@@ -36,10 +36,9 @@ class JobOutput:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         self.files = (os.open(out, flags, 0o666), os.open(errors, flags, 0o666))
         self._copies: list[_Copy] = []
-        if self._pass_on:
-            for path, stream in zip(self._paths, (sys.stdout, sys.stderr), strict=True):
-                if stream is not None and not self._is_one_of_ours(stream):
-                    self._copies.append(_Copy(path, stream))
+        for path, stream, wanted in zip(self._paths, (sys.stdout, sys.stderr), self._passed_on, strict=True):
+            if wanted and stream is not None and not self._is_one_of_ours(stream):
+                self._copies.append(_Copy(path, stream))
         return self
 
     def _is_one_of_ours(self, stream: TextIO) -> bool:

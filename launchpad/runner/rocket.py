@@ -14,6 +14,7 @@ from typing import Any
 from launchpad.checkout import Checkout
 from launchpad.core.launches import failed_action
 from launchpad.core.states import COMPLETED, FIZZLED
+from launchpad.core.visible import visible
 from launchpad.errors import BadDocument, Fenced, LaunchpadError, StoreError
 from launchpad.model.fworker import FWorker
 from launchpad.model.storable import to_storable
@@ -78,6 +79,7 @@ class Rocket:
     #: Whether the checkout's folder is a new one of its own, to be made.
     new_folder: bool = True
     pass_on_output: bool = True
+    pass_on_errors: bool = True
     debugger: bool = False
 
     def __post_init__(self) -> None:
@@ -119,7 +121,7 @@ class Rocket:
 
     @property
     def _called(self) -> str:
-        return f"{self.checkout.fw_id} ({self.checkout.name}), launch {self.checkout.launch_id},"
+        return f"{self.checkout.fw_id} ({visible(str(self.checkout.name))}), launch {self.checkout.launch_id},"
 
     def _patiently(self, step: Callable[[], None], what: str) -> None:
         patiently(step, what=f"Firework {self._called} {what}", stop=self.stop, limits=self.limits)
@@ -146,7 +148,8 @@ class Rocket:
     def _run_tasks(self) -> tuple[Ending, Trackers]:
         job = self._job()
         trackers = Trackers(self.checkout.spec, self._folder, self.settings.tracker_lines)
-        with JobOutput(self._folder, pass_on=self.pass_on_output and not self.debugger) as output:
+        here = self.debugger  # the task has the worker's own terminal
+        with JobOutput(self._folder, out=self.pass_on_output and not here, errors=self.pass_on_errors and not here) as output:
             self._blame_worker = True
             process = TaskProcess.start(
                 lambda channel: run_job(job, channel), output=None if self.debugger else output.files, guard=self.guard

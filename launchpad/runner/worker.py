@@ -78,6 +78,7 @@ class Worker:
         base: Path | None = None,
         limits: Limits | None = None,
         local_redirect: bool = False,
+        silent: bool = False,
         debugger: bool = False,
         stop: StopSignals | None = None,
     ) -> None:
@@ -85,7 +86,7 @@ class Worker:
         self._fworker = fworker or FWorker.auto_load()
         self._base = (base or Path.cwd()).absolute()
         self._limits = limits or Limits()
-        self._local_redirect = local_redirect
+        self._local_redirect, self._silent = local_redirect, silent
         self._debugger = debugger
         self._recovered_at = float("-inf")
         #: Whether the database has answered this worker yet: one that never did is not waited for.
@@ -130,6 +131,7 @@ class Worker:
                 self._limits,
                 new_folder=new_folder,
                 pass_on_output=not self._local_redirect,
+                pass_on_errors=not self._local_redirect and not self._silent,
                 debugger=self._debugger,
             )
             task = forbidden_task(checkout.spec, self._fworker.allowed_tasks)

@@ -88,6 +88,22 @@ def test_the_log_can_be_silenced(launchpad, rlaunch):
     assert rlaunch("-s", "rapidfire", "--local_redirect") == (0, "", "")
 
 
+def test_silence_is_kept_about_failures_too_whose_traces_are_in_their_folders(launchpad, rlaunch, folder):
+    launchpad.add_wf(Firework([ScriptTask.from_str("echo from the task"), Fail()]))
+    assert rlaunch("-s", "singleshot") == (2, "from the task\n", "")
+    assert "My custom error message" in (folder / "FW_job.error").read_text()
+
+
+@pytest.mark.parametrize("command", [["singleshot"], ["multi", "1"]])
+def test_a_name_can_neither_move_the_cursor_nor_forge_a_line_of_the_log(launchpad, rlaunch, command):
+    launchpad.add_wf(Firework([Fail(text="too\x1b[1Abad")], name="a\x1b[2J\n2026-01-01 INFO forged\u2028b"))
+    status, _, errors = rlaunch(*command, *(["--local_redirect"] if command[0] == "multi" else []))
+    log = [line for line in errors.splitlines() if "Firework 1" in line or "forged" in line]
+    assert (status, len(log)) == (2, 2)
+    assert all("(a?[2J?2026-01-01 INFO forged?b)" in line for line in log)
+    assert "too?[1Abad" in log[1]
+
+
 def test_a_worker_is_what_its_file_says(launchpad, folder, launchpad_file, tmp_path, rlaunch):
     fworker = tmp_path / "my_fworker.yaml"
     fworker.write_text(json.dumps({"name": "laptop", "category": "", "query": "{}", "env": {"cmd": "vasp"}}))
