@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES
+from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, Change
 from launchpad.errors import DuplicateKey
 from launchpad.store.backend import DeleteMany, Insert, Operation, Update, UpdateMany
 from launchpad.store.entries import Entry
@@ -108,14 +108,17 @@ def _drop_copies(store: Store, on: dt.datetime, launch_ids: Collection[int]) -> 
         store.write(ARCHIVED_LAUNCHES, [DeleteMany({"launch_id": one_of(ids), "archived.on": on})])
 
 
-def bring_back(store: Store, entries: Sequence[Entry]) -> None:
-    """Move launches back that fireworks list as active anew: an undo, or a duplicate that takes one over as it is archived."""
-    anew = {
+def listed_anew(changes: Iterable[Change]) -> set[int]:
+    """Return the launches that these changes let fireworks list as active."""
+    return {
         launch_id
-        for entry in entries
-        for change in entry.changes
+        for change in changes
         for launch_id in set(change.after.get("launches") or ()) - set(change.before.get("launches") or ())
     }
+
+
+def bring_back(store: Store, anew: Collection[int]) -> None:
+    """Move launches back that fireworks list as active anew: an undo, or a duplicate that takes one over as it is archived."""
     if not anew:
         return
     fields = {"launch_id": 1, "archived": 1}

@@ -102,5 +102,5 @@ def lock_entry(lock: Any) -> str | None:
 def _apply(store: Store, plans: Sequence[tuple[Snapshot, Plan]], operation: str, rerun_id: str | None, dry_run: bool) -> set[Any]:
     """Apply what changes anything and return the workflows that are done."""
     idle = {plan.workflow_id for _, plan in plans if dry_run or not plan.changes_anything}
-    active = [(plan, len(snapshot.workflow["nodes"])) for snapshot, plan in plans if plan.workflow_id not in idle]
+    active = [(plan, snapshot.workflow) for snapshot, plan in plans if plan.workflow_id not in idle]
     return idle | (journal.apply(store, active, operation=operation, rerun_id=rerun_id) if active else set())

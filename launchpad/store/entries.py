@@ -60,6 +60,11 @@ class Entry:
             plan.removed,
         )
 
+    @property
+    def changes_states_alone(self) -> bool:
+        """Whether all that the workflow's document is told are the states of fireworks that it names already."""
+        return bool(self.changes) and not (self.inserts or self.structure or self.mirror or self.removed)
+
     def to_documents(self) -> list[dict[str, Any]]:
         """Return the entry as stored: parts first, where it is too big for one document, then the entry itself."""
         changes = [change.to_document() for change in self.changes]

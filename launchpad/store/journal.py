@@ -9,8 +9,9 @@ that entry out himself: helping, not waiting. For a batch of workflows each step
     aborted     it went back; only its owner removes it, so that nobody takes its absence for success
     applied     done; entries of commands are kept for history and undo, those of workers are removed
 
-Until the entry is committed nothing becomes READY, so nobody can start a firework whose descendants are not set back yet; and
-each firework goes on listing its launches, so that nobody takes one for unused that may yet stay.
+Until the entry is committed nothing becomes READY, so nobody can start a firework whose descendants are not set back yet.
+The workflow's copies of states are written with the lock where the workflow is exactly as it was read: whoever goes by them
+meets the lock, and carries the entry out first.
 Every change and every change back writes its own `updated_on`, which the next filter names: a late writer matches nothing.
 """
 
@@ -19,13 +20,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from launchpad.core.changes import FIREWORKS, KEY_FIELD, WORKFLOWS, Change, Plan
 from launchpad.core.documents import iso
 from launchpad.core.states import READY, WAITING
 from launchpad.errors import BadDocument
-from launchpad.store.archiving import archive, bring_back
+from launchpad.store.archiving import archive, bring_back, listed_anew
 from launchpad.store.backend import Insert, Update, UpdateMany
 from launchpad.store.entries import (
     ABORTED,
@@ -39,33 +41,33 @@ from launchpad.store.entries import (
     load_entries,
     removal,
 )
-from launchpad.store.mirroring import mirror
+from launchpad.store.leases import unfollow
+from launchpad.store.mirroring import Copies, copies_ahead, mirror, mirror_back
 from launchpad.store.names import ENTRIES
 from launchpad.store.removing import remove
 from launchpad.store.store import Store, matching, one_of, setting
 
-#: The fields of a firework that say which launches are its own. They change when it is certain that they do.
-LAUNCH_LISTS = {"launches", "archived_launches"}
 
-
-def apply(store: Store, plans: Sequence[tuple[Plan, int]], *, operation: str, rerun_id: str | None = None) -> set[Any]:
+def apply(
+    store: Store, plans: Sequence[tuple[Plan, Mapping[str, Any]]], *, operation: str, rerun_id: str | None = None
+) -> set[Any]:
     """Apply plans, each to its workflow, and return the ids of the workflows where that succeeded.
 
-    plans: (plan, number of nodes of the workflow as read). The others are as they were: locked by somebody, or not as
-    they were read; read them and plan again. Raises BadDocument when a document would become too large; its workflow is as
-    it was, the others are done.
+    plans: (plan, the workflow's document as read). The others are as they were: locked by somebody, or not as they were read;
+    read them and plan again. Raises BadDocument when a document would become too large; its workflow is as it was, the others
+    are done.
     """
     now = store.now()
-    entries = {}
-    nodes = {}
-    for plan, count in plans:
+    entries, guards, read = {}, {}, []
+    for plan, workflow in plans:
         entry = Entry.of(plan, operation, rerun_id, now)
         entries[entry.entry_id] = entry
-        nodes[entry.entry_id] = (plan.guard, count)
+        guards[entry.entry_id] = {"nodes": {"$size": len(workflow["nodes"])}, **matching(plan.guard)}
+        read.append((entry, workflow))
     store.write(ENTRIES, [Insert(document) for entry in entries.values() for document in entry.to_documents()], ordered=True)
-    locked = _lock(store, entries, nodes)
+    locked = _lock(store, entries, guards, copies_ahead(store, read))
     refused: list[BadDocument] = []
-    states_now = carry_out(store, [entry for entry_id, entry in entries.items() if entry_id in locked], refused)
+    states_now = carry_out(store, [entries[entry_id] for entry_id in locked], refused, mirrored=locked)
     # An entry that is gone was closed by a helper: only its owner, here, removes one that did not come to be.
     done = {entry_id for entry_id, state in states_now.items() if state in (COMMITTED, APPLIED, GONE)}
     if vain := set(entries) - done:
@@ -93,10 +95,17 @@ def help_entries(store: Store, entry_ids: Iterable[str]) -> None:
             carry_out(store, [empty])
 
 
-def carry_out(store: Store, entries: Sequence[Entry], refused: list[BadDocument] | None = None) -> dict[str, str]:
+def carry_out(
+    store: Store,
+    entries: Sequence[Entry],
+    refused: list[BadDocument] | None = None,
+    *,
+    mirrored: Mapping[str, bool] = MappingProxyType({}),
+) -> dict[str, str]:
     """Do what is left of these entries, whose workflows they lock; return what became of each.
 
-    refused: gets the error when a document would not take its change; that entry goes back.
+    refused: gets the error when a document would not take its change; that entry goes back. mirrored: of which entries it is
+    known that the workflow's copies were written with the lock.
     """
     if not entries:
         return {}
@@ -110,10 +119,9 @@ def carry_out(store: Store, entries: Sequence[Entry], refused: list[BadDocument]
     remove(store, committed)
     staying = [entry for entry in committed if not entry.removed]
     _insert_waiting(store, staying)
-    _exchange_launches(store, staying)
     archive(store, staying)
-    bring_back(store, staying)
-    mirror(store, staying)
+    bring_back(store, listed_anew(change for entry in staying for change in entry.changes))
+    mirror(store, [entry for entry in staying if not mirrored.get(entry.entry_id)])
     _make_ready(store, staying)
     _unlock(store, staying)
     store.write(ENTRIES, closing((entry.entry_id, entry.rerun_id) for entry in committed))
@@ -123,29 +131,48 @@ def carry_out(store: Store, entries: Sequence[Entry], refused: list[BadDocument]
 # lock
 
 
-def _lock(store: Store, entries: Mapping[str, Entry], guards: Mapping[str, tuple[Mapping[str, Any], int]]) -> set[str]:
-    """Lock each workflow that is free and still as it was read, and return the entries that now hold one."""
-    operations = []
-    for entry_id, entry in entries.items():
-        guard, count = guards[entry_id]
-        condition = {"_id": entry.workflow_id, "locked": {"$exists": False}, "nodes": {"$size": count}, **matching(guard)}
-        lock = {"owner": store.owner(), "entry": entry_id, "operation": entry.operation, "since": entry.on}
-        operations.append(Update(condition, {"$set": {"locked": lock}}))
-    if store.write(WORKFLOWS, operations).matched == len(entries):
-        return set(entries)
-    held = {doc["locked"]["entry"] for doc in store.by_ids(WORKFLOWS, "locked.entry", entries, fields={"locked.entry": 1})}
-    # Who met our lock between these two commands may have done it all: then the entry is not as we left it.
-    waiting = store.by_ids(ENTRIES, "_id", set(entries) - held, fields={"state": 1}, state=PENDING)
-    return set(entries) - {document["_id"] for document in waiting}
+def _lock(
+    store: Store, entries: Mapping[str, Entry], guards: Mapping[str, Mapping[str, Any]], ahead: Mapping[str, Copies]
+) -> dict[str, bool]:
+    """Lock each workflow that is free and still as it was read; return the entries that now hold one, and whether with copies.
+
+    Where copies cannot be written with the lock, for the workflow has moved where the plan did not look, it is locked alone.
+    """
+    held: dict[str, bool] = {}
+    left = set(entries)
+    for copies in (ahead, {}) if ahead else ({},):
+        trying = [entries[entry_id] for entry_id in entries if entry_id in left]
+        operations = [_locking(store, entry, guards[entry.entry_id], copies.get(entry.entry_id)) for entry in trying]
+        matched = store.write(WORKFLOWS, operations).matched
+        if matched == len(trying):
+            return held | {entry.entry_id: entry.entry_id in copies for entry in trying}
+        if matched:
+            fields = {"locked.entry": 1, "locked.mirrored": 1}
+            locks = [doc["locked"] for doc in store.by_ids(WORKFLOWS, "locked.entry", left, fields=fields)]
+            held |= {lock["entry"]: bool(lock.get("mirrored")) for lock in locks}
+            # Who met our lock between these two commands may have done it all: then the entry is not as we left it.
+            waiting = {doc["_id"] for doc in store.by_ids(ENTRIES, "_id", left - set(held), fields={"state": 1}, state=PENDING)}
+            held |= dict.fromkeys(left - set(held) - waiting, True)
+            left = waiting
+        if not left:
+            break
+    return held
+
+
+def _locking(store: Store, entry: Entry, guard: Mapping[str, Any], copies: Copies | None) -> Update:
+    lock = {"owner": store.owner(), "entry": entry.entry_id, "operation": entry.operation, "since": entry.on}
+    free = {"_id": entry.workflow_id, "locked": {"$exists": False}, **guard}
+    if copies is None:
+        return Update(free, {"$set": {"locked": lock}})
+    return Update({**free, **matching(copies.as_read)}, setting({**copies.written, "locked": {**lock, "mirrored": True}}))
 
 
 # the changes
 
 
 def _held_back(change: Change) -> Change:
-    """The change as it is made before the entry is committed: nothing is READY yet, and no list of launches is touched."""
-    after = {path: value for path, value in change.after.items() if path not in LAUNCH_LISTS}
-    return replace(change, after={**after, "state": WAITING} if after.get("state") == READY else after)
+    """The change as it is made before the entry is committed: nothing is READY yet."""
+    return replace(change, after={**change.after, "state": WAITING}) if change.after.get("state") == READY else change
 
 
 def _make_changes(store: Store, entries: Sequence[Entry], refused: list[BadDocument]) -> set[str]:
@@ -198,9 +225,14 @@ def _take_back(store: Store, entries: Sequence[Entry]) -> None:
             # First what was not changed gets a new stamp, so that a helper who comes late changes it no more; only then is what
             # he and we have changed all there is to take back.
             operations.append(Update({"fw_id": change.key, **matching(change.before)}, setting({"updated_on": stamp})))
-            before = {path: value for path, value in change.before.items() if path not in LAUNCH_LISTS} | {"updated_on": stamp}
+            before = {**change.before, "updated_on": stamp}
             operations.append(Update({"fw_id": change.key, **matching(change.after)}, setting(before)))
     store.write(FIREWORKS, operations, ordered=True)
+    relisted = listed_anew(change.reversed() for entry in entries for change in entry.changes)
+    # Others may have taken a launch for unlisted: archived it, for a duplicate, or followed its end nowhere.
+    bring_back(store, relisted)
+    unfollow(store, relisted)
+    mirror_back(store, entries)
     _unlock(store, entries)
     store.write(ENTRIES, [UpdateMany({"_id": {"$in": [e.entry_id for e in entries]}}, {"$set": {"state": ABORTED}})])
 
@@ -227,17 +259,6 @@ def _without(document: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {field: value for field, value in document.items() if field != key}
 
 
-def _exchange_launches(store: Store, entries: Sequence[Entry]) -> None:
-    """Let fireworks list the launches that are theirs from now on."""
-    operations = []
-    for entry in entries:
-        for change in entry.changes:
-            lists = {path: value for path, value in change.after.items() if path in LAUNCH_LISTS}
-            if lists:
-                operations.append(Update({"fw_id": change.key, "updated_on": change.after["updated_on"]}, setting(lists)))
-    store.write(FIREWORKS, operations)
-
-
 def _make_ready(store: Store, entries: Sequence[Entry]) -> None:
     """The last change: from here on workers take what the plan made READY."""
     held: dict[str, list[int]] = {}
@@ -258,6 +279,6 @@ def _make_ready(store: Store, entries: Sequence[Entry]) -> None:
 
 
 def _unlock(store: Store, entries: Sequence[Entry]) -> None:
-    store.write(
-        WORKFLOWS, [Update({"_id": e.workflow_id, "locked.entry": e.entry_id}, {"$unset": {"locked": ""}}) for e in entries]
-    )
+    if entries:
+        locked = {"_id": one_of([e.workflow_id for e in entries]), "locked.entry": one_of([e.entry_id for e in entries])}
+        store.write(WORKFLOWS, [UpdateMany(locked, {"$unset": {"locked": ""}})])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, LAUNCHES
-from launchpad.core.states import COMPLETED, FIZZLED, RESERVED, RUNNING
+from launchpad.core.states import COMPLETED, ENDED, FIZZLED, RESERVED, RUNNING
 from launchpad.errors import DocumentTooLarge, DuplicateKey
-from launchpad.store.backend import Update
-from launchpad.store.store import Store
+from launchpad.store.backend import Update, UpdateMany
+from launchpad.store.store import Store, one_of
 
 
 def ours(launch_id: int, token: str | None) -> dict[str, Any]:
@@ -86,6 +86,13 @@ def followed(store: Store, launch_id: int, ends: Sequence[str | None]) -> None:
     """
     seen = [{"time_end": end} for end in ends]
     store.write(LAUNCHES, [Update({"launch_id": launch_id, "pending": True, "$and": seen or [{}]}, {"$unset": {"pending": ""}})])
+
+
+def unfollow(store: Store, launch_ids: Collection[int]) -> None:
+    """Note that the ends of these launches, as far as they have ended, have yet to be followed."""
+    if launch_ids:
+        over = {"launch_id": one_of(sorted(launch_ids)), "state": one_of(sorted(ENDED))}
+        store.write(LAUNCHES, [UpdateMany(over, {"$set": {"pending": True}})])
 
 
 def unfollowed(store: Store) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from launchpad.core import states
@@ -14,7 +15,36 @@ from launchpad.store.backend import Update
 from launchpad.store.entries import Entry
 from launchpad.store.store import Store, matching, setting
 
+#: Reads the states to be copied, by workflow.
+StateReader = Callable[["Store", Sequence[Mapping[str, Any]], Mapping[Any, "Entry"]], dict[Any, dict[int, str]]]
+
 FIELDS = {"locked.entry": 1, "nodes": 1, "links": 1, "fw_states": 1, "state": 1, "updated_on": 1}
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What is written into a workflow, and the fields, as they were read, of which that was made."""
+
+    as_read: Mapping[str, Any]
+    written: Mapping[str, Any]
+
+
+def copies_ahead(store: Store, entries: Sequence[tuple[Entry, Mapping[str, Any]]]) -> dict[str, Copies]:
+    """Return, by entry, the copies that can be made of the workflow as it was read: where no more changes than known states."""
+    known = [(entry, workflow) for entry, workflow in entries if workflow.get("fw_states") and entry.changes_states_alone]
+    made = {workflow["_id"]: _made(entry) for entry, workflow in known}
+    graphs = {workflow["_id"]: _drawn(workflow, entry) for entry, workflow in known}
+    state_of = _workflow_states(store, [workflow for _, workflow in known], graphs, made)
+    return {
+        entry.entry_id: _made_of(store, workflow, made[workflow["_id"]], state_of[workflow["_id"]]) for entry, workflow in known
+    }
+
+
+def _made_of(store: Store, workflow: Mapping[str, Any], fresh: Mapping[int, str], state: str) -> Copies:
+    copies = _copies(workflow, fresh)
+    # The state is made of all copies as they were read.
+    as_read = {path: get_path(workflow, path) for path in ("state", "updated_on", *({"fw_states"} & set(copies)))}
+    return Copies(as_read, {**copies, "state": state, "updated_on": store.now()})
 
 
 def mirror(store: Store, entries: Sequence[Entry]) -> None:
@@ -23,30 +53,39 @@ def mirror(store: Store, entries: Sequence[Entry]) -> None:
     Once, which the lock remembers, and before anything becomes READY: from then on workers write there what they take, and
     nobody writes over that. Meanwhile they may take what these entries leave alone: then the workflow is read again.
     """
-    left = {entry.entry_id: entry for entry in entries}
     not_yet = {"locked.mirrored": {"$exists": False}}
-    while workflows := list(store.by_ids(WORKFLOWS, "locked.entry", left, fields=FIELDS, **not_yet)):
+    _write_copies(store, entries, _fresh_states, {"locked.mirrored": True}, **not_yet)
+
+
+def mirror_back(store: Store, entries: Sequence[Entry]) -> None:
+    """Write the states of the fireworks into workflows whose entries were taken back, in the place of what those had promised."""
+    _write_copies(store, entries, _stored_states, {"locked.mirrored": False}, **{"locked.mirrored": True})
+
+
+def _write_copies(
+    store: Store, entries: Sequence[Entry], read_states: StateReader, mark: Mapping[str, Any], **condition: Any
+) -> None:
+    left = {entry.entry_id: entry for entry in entries}
+    while workflows := list(store.by_ids(WORKFLOWS, "locked.entry", left, fields=FIELDS, **condition)):
         entry_of = {workflow["_id"]: left[workflow["locked"]["entry"]] for workflow in workflows}
-        drawn = {workflow["_id"]: _drawn(workflow, entry_of[workflow["_id"]]) for workflow in workflows}
-        fresh = _fresh_states(store, workflows, entry_of)
+        going = mark["locked.mirrored"]
+        drawn = {workflow["_id"]: _drawn(workflow, entry_of[workflow["_id"]] if going else None) for workflow in workflows}
+        fresh = read_states(store, workflows, entry_of)
         state_of = _workflow_states(store, workflows, drawn, fresh)
         operations = []
         for workflow in workflows:
             workflow_id = workflow["_id"]
-            structure = entry_of[workflow_id].structure
-            written = _copies(workflow, fresh[workflow_id]) | dict(structure.after if structure else {})
-            # The state was made of all copies as they were read.
-            as_read = {path: get_path(workflow, path) for path in ("state", "updated_on", *({"fw_states"} & set(written)))}
-            written |= {"state": state_of[workflow_id], "updated_on": store.now(), "locked.mirrored": True}
-            unmoved = {"_id": workflow_id, "locked.entry": workflow["locked"]["entry"], **not_yet, **matching(as_read)}
-            operations.append(Update(unmoved, setting(written)))
+            structure = entry_of[workflow_id].structure if going else None
+            copies = _made_of(store, workflow, fresh[workflow_id], state_of[workflow_id])
+            unmoved = {"_id": workflow_id, "locked.entry": workflow["locked"]["entry"], **condition, **matching(copies.as_read)}
+            operations.append(Update(unmoved, setting({**copies.written, **(structure.after if structure else {}), **mark})))
         if store.write(WORKFLOWS, operations).matched == len(operations):
             return
 
 
-def _drawn(workflow: Mapping[str, Any], entry: Entry) -> Graph:
+def _drawn(workflow: Mapping[str, Any], entry: Entry | None) -> Graph:
     """Return the graph of a workflow as it will be."""
-    after = entry.structure.after if entry.structure else {}
+    after = entry.structure.after if entry and entry.structure else {}
     links: dict[str, Any] = {str(fw_id): [] for fw_id in after.get("nodes", workflow["nodes"])}
     links |= workflow.get("links") or {}
     links |= {path.removeprefix("links."): below for path, below in after.items() if path.startswith("links.")}
@@ -61,9 +100,7 @@ def _fresh_states(
     asked: set[int] = set()
     for workflow in workflows:
         entry = entry_of[workflow["_id"]]
-        changed = {change.key: str(change.after["state"]) for change in entry.changes}
-        new = [insert.document for insert in entry.inserts if insert.collection == FIREWORKS]
-        changed |= {document["fw_id"]: document["state"] for document in new}
+        changed = _made(entry)
         made[workflow["_id"]] = changed
         # Databases from before `fw_states` have no copies yet.
         asked |= {int(fw_id) for fw_id in (entry.mirror if workflow.get("fw_states") else workflow["nodes"])} - set(changed)
@@ -71,6 +108,23 @@ def _fresh_states(
     for workflow in workflows:
         made[workflow["_id"]] |= {fw_id: stored[fw_id] for fw_id in workflow["nodes"] if fw_id in stored}
     return made
+
+
+def _made(entry: Entry) -> dict[int, str]:
+    """Return the states that an entry gives to fireworks."""
+    changed = {change.key: str(change.after["state"]) for change in entry.changes}
+    new = [insert.document for insert in entry.inserts if insert.collection == FIREWORKS]
+    return changed | {document["fw_id"]: document["state"] for document in new}
+
+
+def _stored_states(
+    store: Store, workflows: Sequence[Mapping[str, Any]], entry_of: Mapping[Any, Entry]
+) -> dict[Any, dict[int, str]]:
+    """Return, by workflow, the states of the fireworks that an entry was about, as the fireworks have them."""
+    keys = {workflow["_id"]: [change.key for change in entry_of[workflow["_id"]].changes] for workflow in workflows}
+    asked = [key for listed in keys.values() for key in listed]
+    stored = {doc["fw_id"]: doc["state"] for doc in store.by_ids(FIREWORKS, "fw_id", asked, fields={"fw_id": 1, "state": 1})}
+    return {workflow_id: {key: stored[key] for key in listed if key in stored} for workflow_id, listed in keys.items()}
 
 
 def _copies(workflow: Mapping[str, Any], fresh: Mapping[int, str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from launchpad.core.changes import FIREWORKS, Change, Outcome, Plan
+from launchpad.core.changes import FIREWORKS, WORKFLOWS, Change, Outcome, Plan
 from launchpad.core.documents import ABSENT, get_path, iso
 from launchpad.store import journal
 from launchpad.store.backend import DeleteMany, Insert
@@ -85,8 +85,13 @@ def moved(store: Store, plans: Sequence[KeptPlan]) -> dict[int, Mapping[str, Any
 def apply(store: Store, plans: Sequence[KeptPlan], operation: str, rerun_id: str) -> set[Any]:
     """Apply plans as they are, and return the workflows where that succeeded."""
     stamp = iso(store.now())
-    fresh = [(_stamped(kept.plan, stamp), kept.nodes) for kept in plans]
-    return journal.apply(store, fresh, operation=operation, rerun_id=rerun_id)
+    found = {workflow["_id"]: workflow for workflow in store.by_ids(WORKFLOWS, "_id", [kept.plan.workflow_id for kept in plans])}
+    fresh = [
+        (_stamped(kept.plan, stamp), workflow)
+        for kept in plans
+        if (workflow := found.get(kept.plan.workflow_id)) and len(workflow["nodes"]) == kept.nodes
+    ]
+    return journal.apply(store, fresh, operation=operation, rerun_id=rerun_id) if fresh else set()
 
 
 def _stamped(plan: Plan, stamp: str) -> Plan:

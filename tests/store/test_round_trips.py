@@ -15,11 +15,11 @@ from tests.factories import make_workflow
 TASK = {"_fw_name": "ScriptTask", "script": "true"}
 
 #: So many commands each, whatever the sizes. A larger number wants a good reason.
-RERUN = 25
+RERUN = 22
 ADD = 8
 CLAIM = 6
-COMPLETE = 13
-COMPLETE_AND_TELL = 14
+COMPLETE = 11
+COMPLETE_AND_TELL = 12
 
 
 @pytest.fixture

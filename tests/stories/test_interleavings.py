@@ -285,6 +285,13 @@ MEETINGS = (
         lambda seen: seen.state("C") == "READY" and sorted(seen.spec("C")["log"]) == ["A", "B"] and seen.spec("C")["n"] == 2,
     ),
     Meeting(
+        "the ends of two that have nothing to do with each other",
+        _then(lambda lp: add(lp, "A,B"), lambda lp: claim(lp, "A"), lambda lp: claim(lp, "B")),
+        completes(name="A"),
+        completes(name="B"),
+        lambda seen: seen.state("A") == seen.state("B") == "COMPLETED",
+    ),
+    Meeting(
         "the end of a run and its rerun",
         _one_runs,
         completes(name="A", **COUNTS.to_dict()),
@@ -405,6 +412,13 @@ MEETINGS = (
         LaunchPad.recover,
         LaunchPad.recover,
         lambda seen: [seen.state(name) for name in "ABC"] == ["COMPLETED", "COMPLETED", "RUNNING"],
+    ),
+    Meeting(
+        "a helper of a rerun that came too late, and a claim",
+        _misfit,
+        LaunchPad.recover,
+        claims(),
+        lambda seen: seen.second is None and [seen.state(name) for name in "ABC"] == ["COMPLETED", "COMPLETED", "RUNNING"],
     ),
     Meeting("two undos", _then(CHAIN_DONE, reruns("A")), _undo_last, _undo_last),
 )

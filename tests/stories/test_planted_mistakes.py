@@ -94,13 +94,21 @@ MISTAKES = {
         plant(journal, "Update", without("fw_states", when=locks)(Update)),
         meeting("the ends of both parents of a join"),
     ),
+    "copies that were promised stay when the changes are taken back": (
+        plant(journal, "mirror_back", lambda store, entries: None),
+        meeting("a rerun of a parent and a claim of its child"),
+    ),
+    "copies are written with the lock whatever has moved": (
+        plant(journal, "Update", without("state", "updated_on", when=locks)(Update)),
+        meeting("the ends of two that have nothing to do with each other"),
+    ),
     "a decision is taken twice": (
         plant(journal, "UpdateMany", without("state", when=decides)(UpdateMany)),
         meeting("a rerun and its helper", both_sleep=True),
     ),
     "fireworks are READY before the entry is committed": (
         plant(journal, "_held_back", lambda change: change),
-        meeting("a rerun of a parent and a claim of its child"),
+        meeting("a helper of a rerun that came too late, and a claim"),
     ),
     "nothing tells that a launch has ended and was not followed": (
         both(
