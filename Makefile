@@ -78,7 +78,7 @@ $(VENV)/.installed: $(SETUP) | $(PY)
 
 $(VENV)/.installed-test: $(SETUP) | $(PY)
 	@echo "Installing the tests' needs into $(VENV) (once; a few minutes) …"
-	@$(PY) $(PIP_INSTALL) --editable '.[test,dev,docs,completion,templates]'
+	@$(PY) $(PIP_INSTALL) --editable '.[test,dev,docs,completion,plot,templates]'
 	@touch $@ $(VENV)/.installed
 
 # FireWorks is the tests' oracle and neighbour. It brings commands of the same names, so it lives by itself.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from launchpad.adding import Adding
+from launchpad.analysing import Analysing
 from launchpad.checkout import Working
 from launchpad.config import find_settings, settings_from_values
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
@@ -34,7 +35,7 @@ logger = logging.getLogger("launchpad")
 COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs", RERUNS, ENTRIES, PLANS)
 
 
-class LaunchPad(Reading, Adding, Detecting, Operating, Holding, Deleting, Recording, Recovering, Upkeep, Working):
+class LaunchPad(Reading, Analysing, Adding, Detecting, Operating, Holding, Deleting, Recording, Recovering, Upkeep, Working):
     """Workflows in a database: added, read, checked out, completed, rerun.
 
     The arguments are FireWorks'. `host` may also be a MongoDB address, or ``sqlite:///path`` for the embedded store. Without

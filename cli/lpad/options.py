@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from launchpad.core.durations import parse_duration
 from launchpad.core.selection import Selection, parse_ids, parse_states
@@ -83,13 +84,7 @@ def add_selection(parser: argparse.ArgumentParser, noun: str = "fireworks", *, l
 
 def read_selection(args: argparse.Namespace) -> Selection:
     """Return what was chosen. Raises BadIds, UnknownState, BadQuery, ConflictingOptions."""
-    from launchpad.core.querytext import check_query, read_query  # not needed for help
-
-    if len(args.query or ()) > 1:
-        raise ConflictingOptions("-q is given twice.", hint="""Join the queries: -q '{"$and": [{…}, {…}]}'""")
-    query = read_query(args.query[0]) if args.query else None
-    if query is not None:
-        check_query(query)
+    query = one_query(args.query or ())
     return Selection(
         fw_ids=parse_ids(" ".join(args.fw_id)) if args.fw_id else (),
         names=tuple(dict.fromkeys(args.name or ())),
@@ -99,6 +94,18 @@ def read_selection(args: argparse.Namespace) -> Selection:
         everything=args.all,
         qid=getattr(args, "qid", None),
     )
+
+
+def one_query(texts: Sequence[str]) -> Mapping[str, Any] | None:
+    """Return the query given with -q, None if there is none. Raises BadQuery, ConflictingOptions."""
+    from launchpad.core.querytext import check_query, read_query  # not needed for help
+
+    if len(texts) > 1:
+        raise ConflictingOptions("-q is given twice.", hint="""Join the queries: -q '{"$and": [{…}, {…}]}'""")
+    query = read_query(texts[0]) if texts else None
+    if query is not None:
+        check_query(query)
+    return query
 
 
 # changing
@@ -142,10 +149,11 @@ def add_display(parser: argparse.ArgumentParser, sort_fields: Sequence[str]) -> 
 
 
 def add_maximum(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("-m", "--max", type=_maximum, default=0, metavar="N", help="at most so many; 0, the default, is all")
+    parser.add_argument("-m", "--max", type=whole_number, default=0, metavar="N", help="at most so many; 0, the default, is all")
 
 
-def _maximum(text: str) -> int:
+def whole_number(text: str) -> int:
+    """Return a number of things, for an option's `type`."""
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
     return int(text)

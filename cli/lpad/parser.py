@@ -24,6 +24,8 @@ COMMANDS = (
     "get_wflows",
     "get_launchdir",
     "track_fws",
+    "report",
+    "introspect",
     "rerun_fws",
     "rerun_wflows",
     "pause_fws",

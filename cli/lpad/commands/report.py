@@ -1,0 +1,74 @@
+"""Count fireworks, workflows or launches by state and time.
+
+A firework or workflow counts in the period in which its state changed last, a launch in that in which it ended (or began, if it
+runs). Periods are those of the calendar, in UTC. The last column, success, is the share of COMPLETED in what has ended.
+
+Examples:
+  lpad report
+  lpad report -c launches -i hours -n 24
+  lpad report -i weeks -n 8 -q '{"spec._category": "large"}' -o json
+  lpad report -i days -n 30 --png report.png
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from launchpad.core.tallies import INTERVALS, order_of
+from lpad import options, output, session
+
+if TYPE_CHECKING:
+    from launchpad.core.tallies import Period
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is counted")
+    group.add_argument(
+        "-c",
+        "--collection",
+        choices=("fws", "wflows", "launches"),
+        default="fws",
+        type=str.lower,
+        help="fireworks (fws, the default), workflows (wflows), or launches, with archived ones",
+    )
+    group.add_argument(
+        "-i",
+        "--interval",
+        choices=tuple(INTERVALS),
+        default="days",
+        type=str.lower,
+        help="the length of a period: minutes, hours, days (the default), weeks, months or years",
+    )
+    group.add_argument(
+        "-n", "--num_intervals", type=options.whole_number, default=5, metavar="N", help="how many periods (default: 5)"
+    )
+    group.add_argument("-q", "--query", metavar="QUERY", help="only what this query matches, as in `lpad get_fws -q`")
+    plot = parser.add_argument_group("a plot", "It needs matplotlib: pip install 'launchpad-workflows[plot]'.")
+    plot.add_argument("--png", metavar="FILE", help="draw the numbers into this PNG file, too")
+    plot.add_argument("--svg", metavar="FILE", help="draw the numbers into this SVG file, too")
+
+
+def run(args: argparse.Namespace) -> int:
+    query = options.one_query([args.query] if args.query else [])
+    with session.open_launchpad(args) as launchpad:
+        periods = launchpad.report(args.collection, args.interval, args.num_intervals, query)
+    files = {form: file for form, file in (("png", args.png), ("svg", args.svg)) if file}
+    if files:  # first, so that what hinders it is said in the place of the table
+        from lpad.plotting import draw
+
+        title = {"fws": "Fireworks", "wflows": "Workflows", "launches": "Launches"}[args.collection]
+        draw(periods, f"{title} by state, {args.interval}", files)
+    if args.output in ("json", "yaml"):
+        output.show([period.to_dict() for period in periods], args.output)
+        return 0
+    states = order_of(state for period in periods for state in period.states)
+    output.show_table(_rows(periods, states), ("period", *states, "all", "success"))
+    return 0
+
+
+def _rows(periods: Sequence[Period], states: Sequence[str]) -> Iterator[list[str]]:
+    for period in periods:
+        share = "" if period.success is None else f"{period.success:.0%}"
+        yield [period.label, *(str(period.states[state] or "") for state in states), str(period.count), share]

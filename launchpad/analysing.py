@@ -1,0 +1,101 @@
+"""The façade's part that counts, and looks for what failures have in common."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from launchpad.core.changes import FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.core.comparison import Group, alike, differences, features_of
+from launchpad.core.selection import Selection
+from launchpad.core.states import COMPLETED, FIZZLED
+from launchpad.core.summary import FAILURE_FIELDS, failure
+from launchpad.core.tallies import Period, count_into, last_periods
+from launchpad.errors import UsageError
+from launchpad.store import statistics
+
+if TYPE_CHECKING:
+    from launchpad.store.store import Store
+
+#: What can be counted, by the names that FireWorks gives it, and by its own.
+COLLECTIONS = {"fws": FIREWORKS, "wflows": WORKFLOWS, "launches": LAUNCHES, "fireworks": FIREWORKS, "workflows": WORKFLOWS}
+
+#: How many fireworks are named as examples of one cause.
+EXAMPLES = 5
+
+_RUN_FIELDS = ("fw_id", "host", "fworker.name", "fworker.category", "cause.kind")
+
+
+class Analysing:
+    """What one can learn from many fireworks at once. A part of `LaunchPad`."""
+
+    store: Store
+
+    def report(
+        self, collection: str = "fws", interval: str = "days", num_intervals: int = 5, query: Mapping[str, Any] | None = None
+    ) -> list[Period]:
+        """Count by state what came into its state in each of the last periods; the oldest first, the present one last.
+
+        collection: "fws", "wflows" or "launches". A firework or workflow counts where its state changed last; a launch where it
+        ended, or began if it still runs; launches that reruns archived count, too. interval: "minutes", "hours", "days",
+        "weeks", "months" or "years", as the calendar has them, in UTC. query: only what it matches. Nothing is kept in memory but
+        the counts. Raises UsageError, BadQuery.
+
+        >>> period = launchpad.report(num_intervals=1)[0]
+        >>> period.count, period.success
+        (0, None)
+        """
+        if collection not in COLLECTIONS:
+            raise UsageError(f"{collection!r} cannot be reported on.", hint="Report on fws, wflows or launches.")
+        periods = last_periods(self.store.now(), interval, num_intervals)
+        count_into(periods, statistics.states_since(self.store, COLLECTIONS[collection], periods[0].start, query))
+        return periods
+
+    def introspect(self, selection: Selection | None = None, *, limit: int = 100, threshold: float = 10.0) -> dict[str, Any]:
+        """Compare the fireworks that failed last with those that completed last.
+
+        limit: how many of either. threshold: by how many percent points a feature must be more frequent among those that failed.
+        Returns plain data: `fizzled` and `completed` (how many were looked at), `spec` and `runs` (lists of feature, fizzled,
+        completed, difference: of specs, and of workers and hosts; the clearest first) and `causes` (lists of cause, count, and
+        some fw_ids; the most frequent first). Raises UsageError, BadQuery.
+        """
+        if limit < 1:
+            raise UsageError(f"{limit} is no number of fireworks to look at.", hint="Give 1 or more.")
+        chosen = selection or Selection(everything=True)
+        specs, runs = (Group(), Group()), (Group(), Group())
+        causes: dict[str, list[int]] = defaultdict(list)
+        counts: Counter[str] = Counter()
+        for state, spec_group, run_group in zip((FIZZLED, COMPLETED), specs, runs, strict=True):
+            launches: dict[int, int] = {}
+            for firework in statistics.newest(self.store, replace(chosen, states=(state,)), limit, ("spec",)):
+                spec = firework.get("spec")
+                spec_group.add(features_of(spec if isinstance(spec, Mapping) else {}))
+                run_group.size += 1
+                if firework.get("launches"):
+                    launches[max(firework["launches"])] = firework["fw_id"]
+            fields = (*_RUN_FIELDS, *(FAILURE_FIELDS if state == FIZZLED else ()))
+            for launch in statistics.last_launches(self.store, list(launches), fields):
+                run_group.add_more(features_of({key: launch.get(key) for key in ("host", "fworker") if launch.get(key)}))
+                if state == FIZZLED:
+                    cause = _cause(launch)
+                    counts[cause] += 1
+                    causes[cause] = sorted([*causes[cause], launches[launch["launch_id"]]])[:EXAMPLES]
+        return {
+            "fizzled": specs[0].size,
+            "completed": specs[1].size,
+            "spec": [one.to_dict() for one in differences(*specs, threshold)],
+            "runs": [one.to_dict() for one in differences(*runs, threshold)],
+            "causes": [{"cause": cause, "count": counts[cause], "fw_ids": causes[cause]} for cause in _by_count(counts)],
+        }
+
+
+def _cause(launch: Mapping[str, Any]) -> str:
+    kind = (launch.get("cause") or {}).get("kind")
+    reason = alike(failure(launch)) or "unknown"
+    return reason if kind in (None, "exception") else f"{kind}: {reason}"
+
+
+def _by_count(counts: Counter[str]) -> list[str]:
+    return sorted(counts, key=lambda cause: (-counts[cause], cause))
