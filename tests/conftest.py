@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from launchpad.store.backend import Backend
+from tests.replicaset import NAME, ReplicaSet, one_member
 from tests.servers import Mongod, NoServer
 
 _numbers = itertools.count(1)
@@ -37,6 +38,34 @@ def mongod() -> Iterator[Mongod]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def one_node_set() -> Iterator[Mongod]:
+    """One server that is a replica set by itself."""
+    try:
+        server = one_member()
+    except NoServer as error:
+        _no_server(error)
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def whole_set() -> Iterator[ReplicaSet]:
+    try:
+        replica_set = ReplicaSet()
+    except NoServer as error:
+        _no_server(error)
+    with replica_set:
+        yield replica_set
+
+
+@pytest.fixture
+def replica_set(whole_set: ReplicaSet) -> Iterator[ReplicaSet]:
+    """Three servers, all well; what a test does to them is undone."""
+    yield whole_set
+    whole_set.heal()
+
+
 @pytest.fixture
 def mongo_uri(mongod: Mongod) -> Iterator[str]:
     """The address of a fresh database, mongodb://127.0.0.1:PORT/NAME; it is dropped afterwards."""
@@ -55,6 +84,18 @@ def mongo_backend(mongo_uri: str) -> Iterator[Backend]:
 
     backend = MongoBackend(mongo_uri, database=mongo_uri.rpartition("/")[2])
     yield backend
+    backend.close()
+
+
+@pytest.fixture
+def set_backend(one_node_set: Mongod) -> Iterator[Backend]:
+    """A fresh database on a replica set."""
+    from launchpad.store.mongo import MongoBackend
+
+    name = f"lpad_test_{next(_numbers)}"
+    backend = MongoBackend(f"{one_node_set.uri}/?replicaSet={NAME}", database=name)
+    yield backend
+    backend.connection.database().client.drop_database(name)
     backend.close()
 
 

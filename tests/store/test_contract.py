@@ -1,4 +1,4 @@
-"""What `launchpad.store.backend` promises, on both kinds of store."""
+"""What `launchpad.store.backend` promises, on both kinds of store; on MongoDB as a standalone server and as a replica set."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from launchpad.errors import BadDocument, BadQuery, DocumentTooLarge, DuplicateK
 from launchpad.store.backend import Backend, DeleteMany, Index, Insert, Replace, Step, Update, UpdateMany, WriteResult
 
 NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.timezone.utc)
+
+
+@pytest.fixture(params=["embedded", *(pytest.param(kind, marks=pytest.mark.mongod) for kind in ("mongo", "set"))])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    chosen: Backend = request.getfixturevalue(f"{request.param}_backend")
+    return chosen
 
 
 def fill(backend: Backend, count: int = 3) -> None:

@@ -173,21 +173,9 @@ def test_w_1_on_a_standalone_is_fine(mongo_uri: str) -> None:
     assert MongoBackend(f"{mongo_uri}?w=1", database="pad").count("fireworks", {}) == 0
 
 
-@pytest.fixture(scope="module")
-def replica_set() -> Iterator[Mongod]:
-    with start("--replSet", "set0") as server:
-        with pymongo.MongoClient(server.uri, directConnection=True) as client:
-            member = {"_id": 0, "host": f"127.0.0.1:{server.port}"}
-            configuration = {"_id": "set0", "members": [member], "settings": {"electionTimeoutMillis": 1000}}
-            client.admin.command("replSetInitiate", configuration)
-        with pymongo.MongoClient(server.uri, replicaSet="set0", serverSelectionTimeoutMS=20_000) as client:
-            client.admin.command("ping")
-        yield server
-
-
-def test_every_write_to_a_set_waits_for_the_majority(replica_set: Mongod) -> None:
+def test_every_write_to_a_set_waits_for_the_majority(one_node_set: Mongod) -> None:
     listener = Listener()
-    backend = MongoBackend(f"{replica_set.uri}/?replicaSet=set0", database="pad", client_options={"event_listeners": [listener]})
+    backend = MongoBackend(f"{one_node_set.uri}/?replicaSet=set0", database="pad", client_options={"event_listeners": [listener]})
     do_all_writes(backend)
     concerns = listener.concerns()
     for name in ("insert", "update", "delete", "findAndModify"):
@@ -197,9 +185,9 @@ def test_every_write_to_a_set_waits_for_the_majority(replica_set: Mongod) -> Non
 
 
 @pytest.mark.parametrize("options", ["w=0", "journal=false"])
-def test_weak_writes_to_a_set_are_refused(replica_set: Mongod, options: str) -> None:
+def test_weak_writes_to_a_set_are_refused(one_node_set: Mongod, options: str) -> None:
     with pytest.raises(WeakWriteConcern, match="could be lost"):
-        MongoBackend(f"{replica_set.uri}/?replicaSet=set0&{options}", database="pad").find("fireworks", {})
+        MongoBackend(f"{one_node_set.uri}/?replicaSet=set0&{options}", database="pad").find("fireworks", {})
 
 
 def test_w_1_is_enough_for_no_set_of_several() -> None:

@@ -1,13 +1,15 @@
 """A MongoDB server behind the contract of `launchpad.store.backend`: standalone, replica set, sharded or Atlas.
 
-Writes are durable when they return: journaled on a standalone, confirmed by the majority of a set.
+Writes are durable when they return: journaled on a standalone, confirmed by the majority of a set. What is read is durable, too.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import itertools
+import logging
 import time
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -17,6 +19,7 @@ from bson import ObjectId
 from bson.errors import InvalidId
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from launchpad.errors import BadQuery, DocumentTooLarge, DuplicateKey, NotFound
 from launchpad.store.backend import Backend, Index, Insert, Operation, Query, Sort, Update, WriteResult
@@ -30,13 +33,19 @@ Result = TypeVar("Result")
 
 _END = object()
 
+#: Seconds of trying again after which somebody may want to know why nothing happens.
+_SILENT = 3.0
+
+logger = logging.getLogger("launchpad")
+
 
 class MongoBackend(Backend):
     """A database on a MongoDB server. Nothing is connected before the first command.
 
     `uri` is an address (mongodb://…); without one, `client_options` name host and port. `client_options` are pymongo's.
-    `patience` is how many seconds a step is tried again while servers change roles or connections break; the very first
-    connection fails within 5 s. `bucket` is where `put_file` puts files (GridFS); None: it refuses them.
+    `patience` is how many seconds a step is tried again while servers change roles or connections break: longer than a set takes
+    to elect a primary, 12 s by default, and to notice that one is cut off. The very first connection fails within 5 s when no
+    server answers. `bucket` is where `put_file` puts files (GridFS); None: it refuses them.
     """
 
     kind = "mongodb"
@@ -49,7 +58,7 @@ class MongoBackend(Backend):
         client_options: Mapping[str, Any] | None = None,
         where: str | None = None,
         chosen_by: str = "",
-        patience: float = 10.0,
+        patience: float = 60.0,
         bucket: str | None = "fw_gridfs",
     ) -> None:
         super().__init__()
@@ -74,24 +83,28 @@ class MongoBackend(Backend):
 
     # one command, again if need be
 
-    def _run(self, doing: str, command: Callable[[int], Result], *, repeatable: bool = True) -> Result:
+    def _run(self, doing: str, command: Callable[[int], Result], *, repeatable: bool = True, in_one: bool = True) -> Result:
         """Run one command; `command` gets the number of the try, 0 at first.
 
         What surely has not happened is tried again for `patience` seconds; what may have happened only if doing it twice is the
-        same as once (`repeatable`).
+        same as once (`repeatable`). One that consists of several (not `in_one`) may have happened up to where it failed.
         """
         self.connection.database()
-        deadline = 0.0
+        begun = told = 0.0
         for attempt in itertools.count():
             try:
+                self.connection.require_primary()
                 return command(attempt)
             except PyMongoError as error:
-                fate = errors.fate(error)
-                again = fate is Fate.NOT_DONE or (fate is Fate.UNKNOWN and repeatable)
-                deadline = deadline or time.monotonic() + self.patience
-                pause = min(0.05 * 2**attempt, 1.0)
-                if not again or time.monotonic() + pause > deadline:
-                    raise self.connection.explained(error, doing) from None
+                fate, now = errors.fate(error), time.monotonic()
+                again = fate is not Fate.REFUSED and (repeatable or (in_one and fate is Fate.NOT_DONE))
+                begun, pause = begun or now, min(0.05 * 2**attempt, 1.0)
+                explained = self.connection.explained(error, doing)
+                if not again or now + pause > begun + self.patience:
+                    raise explained from None
+                if not told and now > begun + _SILENT:
+                    told = now
+                    logger.warning("%s Trying again for %.0f s.", explained, begun + self.patience - now)
             time.sleep(pause)
         raise AssertionError("unreachable")
 
@@ -108,23 +121,42 @@ class MongoBackend(Backend):
         skip: int = 0,
         max_time: float | None = None,
     ) -> Iterator[Document]:
-        stored = as_stored(query, "query")
+        stored, shown = as_stored(query, "query"), dict(fields or {})
+        # To read on where a connection broke, documents are known by their ids.
+        hidden = shown.get("_id") in (0, False) and shown.pop("_id") is not None
 
         def command(attempt: int) -> tuple[Any, Any]:
-            cursor = self._collection(collection).find(stored, fields or None, sort=list(sort) or None, limit=limit, skip=skip)
+            cursor = self._collection(collection).find(
+                stored, shown or None, sort=list(sort) or None, limit=limit, skip=skip, session=self.connection.session()
+            )
             if max_time is not None:
                 cursor = cursor.max_time_ms(max(1, int(max_time * 1000)))
             return cursor, next(cursor, _END)
 
         cursor, first = self.watched("find", collection, lambda: self._run("read", command))
-        return iter(()) if first is _END else self._rest(first, cursor)
+        if first is _END:
+            return iter(())
+        found = self._read_on(cursor, first, lambda: self._run("read", command), limit)
+        return ({path: value for path, value in doc.items() if path != "_id"} for doc in found) if hidden else found
 
-    def _rest(self, first: Document, cursor: Any) -> Iterator[Document]:
-        yield first
+    def _read_on(self, cursor: Any, document: Any, anew: Callable[[], tuple[Any, Any]], limit: int) -> Iterator[Document]:
+        """Yield what a cursor yields; when its server is gone ask the next one anew, and leave out what was yielded already."""
+        yielded, before = array("q"), set[int]()
         try:
-            yield from cursor
-        except PyMongoError as error:
-            raise self.connection.explained(error, "read") from None
+            while document is not _END:
+                mark = _mark(document["_id"])
+                if mark not in before:
+                    yielded.append(mark)
+                    yield document
+                if limit and len(yielded) >= limit:
+                    return
+                try:
+                    document = next(cursor, _END)
+                except PyMongoError as error:
+                    if errors.fate(error) is Fate.REFUSED:
+                        raise self.connection.explained(error, "read") from None
+                    cursor, document = anew()
+                    before = set(yielded)
         finally:
             cursor.close()
 
@@ -133,7 +165,7 @@ class MongoBackend(Backend):
         stored = as_stored(query, "query")
 
         def command(attempt: int) -> int:
-            return self._collection(collection).count_documents(stored, **options)
+            return self._collection(collection).count_documents(stored, session=self.connection.session(), **options)
 
         total: int = self.watched("count", collection, lambda: self._run("read", command))
         return total
@@ -143,7 +175,8 @@ class MongoBackend(Backend):
 
         def command(attempt: int) -> list[Any]:
             # Without null: the server names it for missing fields, too, if it goes by an index.
-            return [value for value in self._collection(collection).distinct(path, stored) if value is not None]
+            values = self._collection(collection).distinct(path, stored, session=self.connection.session())
+            return [value for value in values if value is not None]
 
         values: list[Any] = self.watched("distinct", collection, lambda: self._run("read", command))
         return values
@@ -179,13 +212,17 @@ class MongoBackend(Backend):
             operation = operations[number]
             if failure["code"] != errors.DUPLICATE or not isinstance(operation, Insert):
                 return False
-            there = self._collection(collection).find_one({"_id": operation.document["_id"]})
+            mine = {"_id": operation.document["_id"]}
+            there = self._collection(collection).find_one(mine, session=self.connection.session())
             if there is None or there["_id"] in our_ids:
                 return there is not None
             return encode(there) == encode(with_id_first(operation.document))
 
         result: WriteResult = self.watched(
-            "write", collection, lambda: self._run("change", command, repeatable=repeatable), operations
+            "write",
+            collection,
+            lambda: self._run("change", command, repeatable=repeatable, in_one=len(sent) == 1),
+            operations,
         )
         return result
 
@@ -196,7 +233,9 @@ class MongoBackend(Backend):
         result, start = WriteResult(), 0
         while start < len(sent):
             try:
-                requests.add_counts(result, self._collection(name).bulk_write(sent[start:], ordered=ordered).bulk_api_result)
+                session = self.connection.session()
+                done = self._collection(name).bulk_write(sent[start:], ordered=ordered, session=session)
+                requests.add_counts(result, done.bulk_api_result)
                 break
             except BulkWriteError as error:
                 failures = error.details.get("writeErrors", [])
@@ -227,7 +266,13 @@ class MongoBackend(Backend):
 
         def command(attempt: int) -> Document | None:
             return self._collection(collection).find_one_and_update(
-                stored, change, fields or None, sort=list(sort) or None, upsert=upsert, return_document=when
+                stored,
+                change,
+                fields or None,
+                sort=list(sort) or None,
+                upsert=upsert,
+                return_document=when,
+                session=self.connection.session(),
             )
 
         # A counter may skip a value when its answer was lost on the way; a list must not get an item twice.
@@ -243,7 +288,9 @@ class MongoBackend(Backend):
     # files
 
     def _files(self) -> gridfs.GridFS:
-        return gridfs.GridFS(self.connection.database(), collection=self.bucket or "")
+        # They never change, and are there before they are named: the primary's own word is enough.
+        database = self.connection.database().with_options(read_concern=ReadConcern("local"))
+        return gridfs.GridFS(database, collection=self.bucket or "")
 
     def read_file(self, file_id: str) -> str:
         def command(attempt: int) -> bytes:
@@ -325,3 +372,8 @@ class MongoBackend(Backend):
 
         names = set(requests.index_names(self._run("read", command).get("queryPlanner", {})))
         return None if None in names else min((name for name in names if name), default=None)
+
+
+def _mark(_id: Any) -> int:
+    # A million documents may pass: of each eight bytes are kept. Of -1 and -2 Python makes the same.
+    return hash(_id) if isinstance(_id, ObjectId) else hash(repr(_id))

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import pymongo
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import AutoReconnect, NotPrimaryError, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.topology_description import TOPOLOGY_TYPE
 from pymongo.write_concern import WriteConcern
 
 from launchpad.core.addresses import hosts_in, redact
@@ -25,6 +31,8 @@ Document = dict[str, Any]
 _SERVER_WAIT = 5000
 #: Milliseconds that a majority may take to confirm a write before the write is tried again.
 _MAJORITY_WAIT = 10_000
+#: Seconds that a new client waits for a primary when a member of the set answers: an election takes about 12 by default.
+_ELECTION_WAIT = 20.0
 
 #: What the name of a database must not hold, and how many bytes it may have.
 _NOT_IN_NAMES = re.compile(r"""[\s./\\$"\x00]""")
@@ -58,28 +66,80 @@ class Connection:
         self._client: pymongo.MongoClient[Document] | None = None
         self._database: Database[Document] | None = None
         self._pid = 0
+        self._replicated = False
+        #: Connected to one member of a set only, whatever becomes of it.
+        self._alone = False
+        self._sessions = threading.local()
 
     def database(self) -> Database[Document]:
         """Return the database, connected. pymongo does not survive a fork, so each process has a client of its own.
 
-        Raises StoreUnreachable, AccessDenied, ConfigurationError, WeakWriteConcern.
+        Whatever the address says, reading is from the primary, and on a set of what a majority has: nothing is acted upon that
+        may be rolled back. Raises StoreUnreachable, AccessDenied, ConfigurationError, WeakWriteConcern.
         """
         if self._database is None or self._pid != os.getpid():
             self._database = None
             client = self._client = self._make_client()
             self._pid = os.getpid()
             try:
-                hello = client.admin.command("hello")
+                hello = self._hello(client)
             except PyMongoError as error:
                 raise self.explained(error, "connect to") from None
-            concern = self._write_concern(client, hello)
-            self._database = client.get_database(self._name, codec_options=CODEC, write_concern=concern)
+            self._look_at(client, hello)
+            self._database = client.get_database(
+                self._name,
+                codec_options=CODEC,
+                write_concern=self._write_concern(client, hello),
+                read_concern=ReadConcern("majority") if self._replicated else ReadConcern(),
+                read_preference=ReadPreference.PRIMARY,
+            )
         return self._database
+
+    def session(self) -> ClientSession | None:
+        """Return the session in which this thread's commands go to a set; None on a standalone server.
+
+        With it, a command sees what this thread has written or read before, also from a new primary that has yet to learn how
+        far the majority is.
+        """
+        if not self._replicated or self._client is None:
+            return None
+        owner = getattr(self._sessions, "owner", None)
+        if owner is not self._client:
+            self._sessions.owner, self._sessions.session = self._client, self._client.start_session(causal_consistency=True)
+        session: ClientSession = self._sessions.session
+        return session
+
+    def require_primary(self) -> None:
+        """Raise pymongo's error unless commands reach a server that may write; with directConnection they may not."""
+        if self._alone and self._client is not None and not self._client.is_primary:
+            raise NotPrimaryError("it is not the primary of its replica set now, and directConnection keeps to it")
+
+    def _hello(self, client: pymongo.MongoClient[Document]) -> Mapping[str, Any]:
+        """Say hello to the primary. A set that is just electing one is waited for, servers that do not answer are not."""
+        deadline = time.monotonic() + _ELECTION_WAIT
+        while True:
+            try:
+                hello: Mapping[str, Any] = client.admin.command("hello")
+                return hello
+            except AutoReconnect:  # which server selection is, too
+                member_answers = client.topology_description.has_readable_server(ReadPreference.SECONDARY_PREFERRED)
+                if not member_answers or time.monotonic() > deadline:
+                    raise
+
+    def _look_at(self, client: pymongo.MongoClient[Document], hello: Mapping[str, Any]) -> None:
+        self._replicated = "setName" in hello or hello.get("msg") == "isdbgrid"
+        self._alone = "setName" in hello and client.topology_description.topology_type == TOPOLOGY_TYPE.Single
+        if self._alone and not hello.get("isWritablePrimary", hello.get("ismaster")):
+            raise ConfigurationError(
+                f"{self.where} is no primary of the replica set {hello['setName']}, and directConnection keeps to it.",
+                hint=f"Leave directConnection out; the primary is found by itself then.{self._origin}",
+            )
 
     def close(self) -> None:
         if self._client is not None and self._pid == os.getpid():
             self._client.close()
         self._client = self._database = None
+        self._replicated = False
 
     def explained(self, error: Exception, doing: str) -> LaunchpadError:
         """Return one of our errors for one of pymongo's. `doing` completes "may not … the database"."""
@@ -116,10 +176,11 @@ class Connection:
     def _write_concern(self, client: pymongo.MongoClient[Document], hello: Mapping[str, Any]) -> WriteConcern:
         asked = client.write_concern.document
         replicated = "setName" in hello or hello.get("msg") == "isdbgrid"
+        members = [member for kind in ("hosts", "passives", "arbiters") for member in hello.get(kind, ())]
         weak = asked.get("w") == 0 or asked.get("j") is False
         if replicated and isinstance(asked.get("w"), int):
             # Of a sharded cluster's sets the router does not say how many members they have.
-            weak = weak or "hosts" not in hello or asked["w"] <= len(hello["hosts"]) // 2
+            weak = weak or "hosts" not in hello or asked["w"] <= len(members) // 2
         if weak:
             shown = ", ".join(f"{name}={value}" for name, value in asked.items())
             raise WeakWriteConcern(

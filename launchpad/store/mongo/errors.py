@@ -54,7 +54,12 @@ BAD_QUERY = {2, 9, 14, 28, 40, 52, 54, 56, 66, 168}
 #: Too deep, or an _id of a kind that cannot be one.
 BAD_DOCUMENT = {15, 53}
 #: The server is shutting down, is not (or no longer) the primary, or lost somebody: elections end, servers come back.
-TRANSIENT = {6, 7, 89, 91, 112, 133, 134, 189, 262, 317, 358, 9001, 10058, 10107, 11600, 11602, 13435, 13436}
+TRANSIENT = {6, 7, 24, 46, 89, 91, 112, 133, 134, 189, 202, 216, 246, 262, 317, 358}
+TRANSIENT |= {9001, 10058, 10107, 11600, 11602, 13435, 13436}
+#: The same for what reads on: the server has forgotten how far it was.
+CURSOR_LOST = {43, 237}
+#: Of those errors that say "not the primary": interrupted in the middle, so that something may have been done.
+INTERRUPTED = {91, 11600, 11602}
 #: Done on the primary, but not confirmed by the majority in time.
 NOT_CONFIRMED = {64, 100}
 
@@ -85,14 +90,16 @@ def fate(error: Exception) -> Fate:
     if isinstance(error, (ServerSelectionTimeoutError, WaitQueueTimeoutError)):
         return Fate.NOT_DONE
     if isinstance(error, NotPrimaryError):
-        return Fate.UNKNOWN if error.details and "writeConcernError" in error.details else Fate.NOT_DONE
+        details: Any = error.details or {}
+        done = "writeConcernError" in details or details.get("code") in INTERRUPTED
+        return Fate.UNKNOWN if done else Fate.NOT_DONE
     if isinstance(error, (AutoReconnect, ConnectionFailure, NetworkTimeout, CursorNotFound)):
         return Fate.UNKNOWN
     if isinstance(error, BulkWriteError):
         return _fate_of_bulk(error)
     if isinstance(error, WriteConcernError):
         return Fate.UNKNOWN if error.code in TRANSIENT | NOT_CONFIRMED else Fate.REFUSED
-    if isinstance(error, OperationFailure) and error.code in TRANSIENT:
+    if isinstance(error, OperationFailure) and error.code in TRANSIENT | CURSOR_LOST:
         return Fate.UNKNOWN
     return Fate.REFUSED
 
@@ -148,7 +155,7 @@ def _explain_code(code: int | None, message: str, details: dict[str, Any], place
         return _not_authorized(message, place, doing)
     if code == OUT_OF_TIME:
         return StoreError("The query took longer than it may and was given up.")
-    if code in TRANSIENT | NOT_CONFIRMED:
+    if code in TRANSIENT | CURSOR_LOST | NOT_CONFIRMED:
         return _unreachable(place, _short(message))
     if code in BAD_DOCUMENT:
         return BadDocument(f"A document cannot be stored: {_short(message)}.")
@@ -176,6 +183,8 @@ def _duplicate_sentence(message: str, details: dict[str, Any]) -> str:
 
 def _why_unreachable(error: Exception) -> str:
     """Return the first server's complaint, without the driver's view of the whole topology."""
+    if re.match(r"No primary available|No replica set members match selector", str(error)):
+        return "its replica set has no primary now"
     text = re.split(r", Timeout: |\s*\(configured timeouts|, Topology Description|, full error", str(error))[0]
     return _short(text) or type(error).__name__
 
