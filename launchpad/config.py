@@ -164,9 +164,14 @@ def find_fworker_file(
     return None
 
 
-def colours_wanted(environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether a terminal may be given colours: the custom of no-color.org."""
-    return not environ.get("NO_COLOR")
+def colours_wanted(environ: Mapping[str, str] = os.environ, *, terminal: bool) -> bool:
+    """Tell whether there may be colours: on a terminal, unless NO_COLOR or TERM=dumb is set; elsewhere only by FORCE_COLOR.
+
+    The customs of no-color.org and force-color.org; NO_COLOR wins.
+    """
+    if environ.get("NO_COLOR"):
+        return False
+    return bool(environ.get("FORCE_COLOR")) or (terminal and environ.get("TERM") != "dumb")
 
 
 def write_launchpad_file(path: str | os.PathLike[str], values: Mapping[str, Any], *, overwrite: bool = False) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from launchpad.core import summary
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.core.fields import picked, to_fetch
 from launchpad.core.selection import Selection, doubtful_field, fields_of
 from launchpad.errors import UnknownFirework, UnknownLaunch
 from launchpad.store import reading_queries
@@ -82,8 +83,14 @@ class Reading:
     ) -> Any:
         """Return the ids of the fireworks that match and are in workflows that match, or how many there are."""
         firework_part = Selection(query=fw_query, launches_mode=launches_mode)
-        found = reading_queries.fireworks_in_workflows(self.store, Selection(query=wf_query), firework_part, sort or (), limit)
+        found = self.select_fw_ids_in_workflows(Selection(query=wf_query), firework_part, sort=sort, limit=limit)
         return len(found) if count_only else found
+
+    def select_fw_ids_in_workflows(
+        self, workflow_part: Selection, firework_part: Selection, *, sort: Sort = None, limit: int = 0
+    ) -> list[int]:
+        """Return the ids of the fireworks selected that belong to a workflow selected, by id if no sort is given."""
+        return reading_queries.fireworks_in_workflows(self.store, workflow_part, firework_part, sort or (), limit)
 
     def get_fw_ids_from_reservation_id(self, reservation_id: str | int) -> list[int]:
         """Return the ids of the fireworks whose active launch has this id in a queue."""
@@ -166,6 +173,31 @@ class Reading:
         fields = summary.FIREWORK_FIELDS[display]
         for fireworks in reading_queries.find_fireworks(self.store, selection, fields, sort=sort or (), limit=limit):
             yield from self._shown(fireworks, display)
+
+    def read_firework_fields(
+        self, selection: Selection, paths: Sequence[str], *, sort: Sort = None, limit: int = 0
+    ) -> Iterator[dict[str, Any]]:
+        """Yield for each firework selected what it has at these dotted paths, by path; nothing else is fetched."""
+        fetched = to_fetch([*paths, "fw_id"])
+        for fireworks in reading_queries.find_fireworks(self.store, selection, fetched, sort=sort or (), limit=limit):
+            yield from (picked(firework, paths) for firework in fireworks)
+
+    def read_fireworks_by_id(self, fw_ids: Sequence[int], display: str = "less") -> Iterator[dict[str, Any]]:
+        """Yield what is shown of these fireworks, in this order."""
+        for fireworks in reading_queries.fireworks_by_id(self.store, fw_ids, summary.FIREWORK_FIELDS[display]):
+            yield from self._shown(fireworks, display)
+
+    def read_firework_fields_by_id(self, fw_ids: Sequence[int], paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield what these fireworks have at dotted paths, in this order, as `read_firework_fields` does."""
+        for fireworks in reading_queries.fireworks_by_id(self.store, fw_ids, to_fetch([*paths, "fw_id"])):
+            yield from (picked(firework, paths) for firework in fireworks)
+
+    def read_workflow_fields(
+        self, selection: Selection, paths: Sequence[str], *, sort: Sort = None, limit: int = 0
+    ) -> Iterator[dict[str, Any]]:
+        """Yield for each workflow selected what it has at these dotted paths, by path; nothing else is fetched."""
+        for workflows in reading_queries.find_workflows(self.store, selection, to_fetch(paths), sort=sort or (), limit=limit):
+            yield from (picked(workflow, paths) for workflow in workflows)
 
     def _shown(self, fireworks: list[dict[str, Any]], display: str) -> Iterator[dict[str, Any]]:
         archived: reading_queries.Documents = {}

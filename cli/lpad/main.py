@@ -31,6 +31,7 @@ def _run(arguments: list[str]) -> int:
 
 def guarded(program: str, run: Callable[[], int], *, debug: bool) -> int:
     """Call `run` and return its exit status, or that of the error it ended with. The one place that catches everything."""
+    parser.Parser.show = staticmethod(output.show_text)
     try:
         try:
             status = run()

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from launchpad.core.durations import parse_duration
+from launchpad.core.fields import parse_fields
 from launchpad.core.selection import Selection, parse_ids, parse_states
 from launchpad.core.states import STATES
 from launchpad.core.summary import DISPLAYS
@@ -27,6 +28,7 @@ def add_common(parser: argparse.ArgumentParser, *, after_command: bool = False) 
         group.add_argument(*filter(None, names), **{"default": kept, **settings})  # type: ignore[arg-type]
 
     add("-o", "--output", choices=("json", "yaml", "table"), type=str.lower, help="how results are printed")
+    add("", "--json", dest="output", action="store_const", const="json", help="as -o json")
     add("-l", "--launchpad_file", metavar="FILE", help="the my_launchpad.yaml that names the database")
     add("-c", "--config_dir", metavar="DIR", help="a folder with my_launchpad.yaml and other settings")
     add("", "--uri", metavar="ADDRESS", help="the database: mongodb://HOST:PORT/NAME, or a path ending in .db")
@@ -138,10 +140,16 @@ def add_display(parser: argparse.ArgumentParser, sort_fields: Sequence[str]) -> 
         "-d",
         "--display_format",
         choices=("ids", "count", *DISPLAYS),
-        default="less",
         type=str.lower,
         help="how much: ids, count, less (the default), more (with launches), all (everything), reservations",
     )
+    group.add_argument(
+        "--fields",
+        action="append",
+        metavar="FIELD",
+        help="only these fields, named as in queries: fw_id,state,spec.p (can be repeated)",
+    )
+    group.add_argument("--no-header", action="store_true", help="leave out the line above a table that names its columns")
     add_maximum(group)
     order = group.add_mutually_exclusive_group()
     order.add_argument("--sort", choices=sort_fields, help="smallest or oldest first")
@@ -167,6 +175,15 @@ def seconds(text: str) -> float:
         return parse_duration(text)
     except UsageError as error:
         raise argparse.ArgumentTypeError(f"{error} A plain number means seconds.") from None
+
+
+def read_fields(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the fields asked for, none if none were. Raises UsageError; ConflictingOptions together with -d."""
+    if not args.fields:
+        return ()
+    if args.display_format:
+        raise ConflictingOptions("--fields and -d both say what is shown.", hint="Give one of them.")
+    return parse_fields(",".join(args.fields))
 
 
 def read_sort(args: argparse.Namespace) -> list[tuple[str, int]] | None:

@@ -6,7 +6,7 @@ import argparse
 import difflib
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from launchpad.core.version import VERSION
 from launchpad.errors import UsageError
@@ -22,6 +22,7 @@ COMMANDS = (
     "add_scripts",
     "get_fws",
     "get_wflows",
+    "get_fws_in_wflows",
     "get_launchdir",
     "track_fws",
     "report",
@@ -84,6 +85,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=f"See `{self.prog} --help`.")
+
+    #: What prints help and versions: it can tell when they are lost, which argparse keeps to itself.
+    show: ClassVar[Callable[[str], None]] = print
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if message:
+            type(self).show(message.rstrip("\n"))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if not isinstance(action, argparse._SubParsersAction) or value in action.choices:

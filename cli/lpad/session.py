@@ -7,8 +7,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from launchpad.core.fields import unusual_field
 from launchpad.errors import UnknownFirework
-from lpad import output
+from lpad import options, output
 
 if TYPE_CHECKING:
     from launchpad.core.selection import Selection
@@ -38,6 +39,13 @@ def open_launchpad(args: argparse.Namespace) -> Iterator[LaunchPad]:
         yield launchpad
     finally:
         launchpad.close()
+
+
+def tell_unusual_field(args: argparse.Namespace, collection: str) -> None:
+    """Say which of the fields asked for such documents do not have by themselves; they are shown as empty."""
+    doubt = unusual_field(options.read_fields(args), collection)
+    if doubt:
+        output.note(doubt)
 
 
 def tell_missing(launchpad: LaunchPad, selection: Selection, count: int, noun: str) -> int:

@@ -6,6 +6,7 @@ firework tells its `error` in one line.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ FAILURE_FIELDS = (
     *("launch_id", "state", "state_history.state", "state_history.checkpoint._task_n", "action.gridfs_id"),
     *("action.stored_data._exception._stacktrace", "action.stored_data._task._fw_name", "action.stored_data._task_n"),
 )
+
+#: More fireworks than this are counted by state in a table.
+LONGEST_STATES_LIST = 12
 
 WORKFLOW_FIELDS: dict[str, tuple[str, ...] | None] = {
     "less": ("state", "name", "created_on", "nodes"),
@@ -150,6 +154,14 @@ def _label(fw_id: Any, labels: Mapping[int, str]) -> str:
 def _short_state(state: str) -> str:
     """Return a state's first letter, or the first three where several begin alike."""
     return state[:3] if state.startswith("R") else state[:1]
+
+
+def shortened_states(states_list: str) -> str:
+    """Return a workflow's `states_list` in a form that fits a table: counts, for more than a dozen fireworks."""
+    states = states_list.split("-")
+    if len(states) <= LONGEST_STATES_LIST:
+        return states_list
+    return ", ".join(f"{count} {state}" for state, count in Counter(states).most_common())
 
 
 def _found(firework: Mapping[str, Any], launches: Mapping[int, Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.core.selection import Selection
 from launchpad.store.backend import Sort
-from launchpad.store.selecting import BATCH, LONGEST_SEARCH, firework_query, select_fw_ids, workflow_query
+from launchpad.store.selecting import BATCH, LONGEST_SEARCH, chunks, firework_query, select_fw_ids, workflow_query
 from launchpad.store.sorting import find_sorted
 from launchpad.store.store import Store
 
@@ -22,9 +23,7 @@ def find_fireworks(
     """Yield the fireworks selected, some hundred at a time; by id if no `sort` is given. `fields`: None for all."""
     if selection.qid or selection.launches_mode or len(selection.fw_ids) > BATCH:
         for ids in select_fw_ids(store.backend, selection, sort=sort or [("fw_id", 1)], limit=limit):
-            projection = dict.fromkeys(fields, 1) if fields is not None else None
-            found = {doc["fw_id"]: doc for doc in store.by_ids(FIREWORKS, "fw_id", ids, fields=projection)}
-            yield [found[fw_id] for fw_id in ids if fw_id in found]
+            yield from fireworks_by_id(store, ids, fields)
         return
     query, order = firework_query(selection), sort or [("fw_id", 1)]
     yield from _in_batches(
@@ -35,8 +34,11 @@ def find_fireworks(
 def find_workflows(
     store: Store, selection: Selection, fields: Sequence[str] | None, *, sort: Sort = (), limit: int = 0
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield the workflows selected, some hundred at a time, in the order they were added if no `sort` is given."""
-    query, order = workflow_query(selection), sort or [("_id", 1)]
+    """Yield the workflows selected, some hundred at a time, in the order of their first ids if no `sort` is given.
+
+    So in the order they were added: an `_id` tells that only to the second, or within one process.
+    """
+    query, order = workflow_query(selection), sort or [("nodes", 1)]
     yield from _in_batches(
         find_sorted(store.backend, WORKFLOWS, query, order, fields=fields, limit=limit, max_time=LONGEST_SEARCH)
     )
@@ -101,12 +103,22 @@ def fireworks_of(store: Store, workflows: Iterable[Mapping[str, Any]], fields: S
 
 
 def fireworks_in_workflows(store: Store, workflow_part: Selection, firework_part: Selection, sort: Sort, limit: int) -> list[int]:
-    """Return the ids of the fireworks selected that belong to a workflow selected."""
+    """Return the ids of the fireworks selected that belong to a workflow selected. Holds all ids of the latter in memory."""
     workflows = store.backend.find(WORKFLOWS, workflow_query(workflow_part), fields={"nodes": 1}, max_time=LONGEST_SEARCH)
-    nodes = {fw_id for workflow in workflows for fw_id in workflow["nodes"]}
-    batches = select_fw_ids(store.backend, firework_part, sort=sort or [("fw_id", 1)])
-    chosen = (fw_id for batch in batches for fw_id in batch if fw_id in nodes)
-    return list(itertools.islice(chosen, limit or None))
+    nodes = {fw_id for workflow in workflows for fw_id in workflow.get("nodes") or ()}
+    wanted = nodes.intersection(firework_part.fw_ids) if firework_part.fw_ids else nodes
+    if not wanted:
+        return []
+    among = replace(firework_part, fw_ids=tuple(sorted(wanted)))
+    return [fw_id for batch in select_fw_ids(store.backend, among, sort=sort or [("fw_id", 1)], limit=limit) for fw_id in batch]
+
+
+def fireworks_by_id(store: Store, fw_ids: Sequence[int], fields: Sequence[str] | None) -> Iterator[list[dict[str, Any]]]:
+    """Yield fireworks in the order of these ids, some hundred at a time."""
+    projection = dict.fromkeys(fields, 1) if fields is not None else None
+    for ids in chunks(fw_ids, BATCH):
+        found = {doc["fw_id"]: doc for doc in store.by_ids(FIREWORKS, "fw_id", ids, fields=projection)}
+        yield [found[fw_id] for fw_id in ids if fw_id in found]
 
 
 def _in_batches(documents: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from launchpad.core.changes import FIREWORKS, LAUNCHES
 from launchpad.core.documents import ABSENT, get_path, read_time
+from launchpad.core.fields import to_fetch
 from launchpad.store.backend import Backend, Query, Sort
 
 #: Fields that hold ISO texts in one document and BSON dates in the next.
@@ -48,7 +49,7 @@ def find_sorted(
     """
     field, direction = sort[0]
     key = _ID_FIELDS.get(collection, "_id")
-    projection = dict.fromkeys([*fields, field, key], 1) if fields is not None else None
+    projection = dict.fromkeys(to_fetch([*fields, field, key]), 1) if fields is not None else None
 
     def place(document: dict[str, Any]) -> Any:
         return sort_key(document, field), document[key]

@@ -245,7 +245,7 @@ def on_a_terminal(*arguments: object, typed: str = "", **environ: str) -> tuple[
     """Run `lpad` at a terminal and return its exit status and what the screen shows."""
     ours, theirs = pty.openpty()
     lpad = subprocess.Popen(
-        command(*arguments), stdin=theirs, stdout=theirs, stderr=theirs, env=environment(TERM="xterm", **environ)
+        command(*arguments), stdin=theirs, stdout=theirs, stderr=theirs, env=environment(**{"TERM": "xterm", **environ})
     )
     os.close(theirs)
     os.write(ours, typed.encode())

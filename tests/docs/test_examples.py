@@ -16,7 +16,7 @@ from tests.docs.pages import blocks, page, written_pages
 from tests.docs.terminal import ROOT, Terminal, is_like, make_programs, steps, surroundings
 
 #: Pages that say nothing of where the database is: they are run on both kinds.
-ON_BOTH_STORES = ["rerunning.md"]
+ON_BOTH_STORES = ["looking.md", "rerunning.md"]
 
 #: Blocks of text that are shown and not run. What is added here should have a reason that is seen on the page.
 NOT_RUN: dict[str, int] = {"README.md": 2, "quickstart.md": 1, "workers.md": 1}

@@ -12,7 +12,18 @@ from lpad.parser import COMMANDS, build_parser, build_rlaunch_parser
 from tests.docs.pages import DOCS, README, ROOT, anchors, commands, page, prose, written_pages
 
 #: Options of every command, that configuration.md and cli.md are about.
-COMMON = {"--help", "--output", "--launchpad_file", "--config_dir", "--uri", "--logdir", "--loglvl", "--silencer", "--debug"}
+COMMON = {
+    "--help",
+    "--output",
+    "--json",
+    "--launchpad_file",
+    "--config_dir",
+    "--uri",
+    "--logdir",
+    "--loglvl",
+    "--silencer",
+    "--debug",
+}
 
 
 def test_every_page_is_in_the_navigation_once() -> None:

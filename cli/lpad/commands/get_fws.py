@@ -6,14 +6,17 @@ Examples:
   lpad get_fws -s FIZZLED
   lpad get_fws -i 3 -d all
   lpad -o table get_fws --rsort updated_on -m 20
+  lpad get_fws -s RUNNING -o table --fields fw_id,spec.temperature --no-header
   lpad get_fws -q '{"action.stored_data._exception._stacktrace": {"$regex": "out of memory"}}' -lm -d count
 """
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-from lpad import options, output, session
+from lpad import options, session
+from lpad.listing import Listing
 
 COLUMNS = ("fw_id", "name", "state", "created_on", "updated_on", "error")
 
@@ -25,16 +28,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     selection = options.read_selection(args)
-    sort = options.read_sort(args)
+    order: dict[str, Any] = {"sort": options.read_sort(args), "limit": args.max}
     with session.open_launchpad(args) as launchpad:
-        if args.display_format == "count":
-            count = launchpad.count_fireworks(selection, limit=args.max)
-            output.show(count, args.output)
-        elif args.display_format == "ids":
-            ids = launchpad.select_fw_ids(selection, sort=sort, limit=args.max)
-            count = len(ids)
-            output.show(ids, args.output)
-        else:
-            found = launchpad.read_fireworks(selection, args.display_format, sort=sort, limit=args.max)
-            count = output.show_list(found, args.output, COLUMNS)
+        listing = Listing(
+            count=lambda: launchpad.count_fireworks(selection, limit=args.max),
+            ids=lambda: launchpad.select_fw_ids(selection, **order),
+            documents=lambda display: launchpad.read_fireworks(selection, display, **order),
+            fields=lambda paths: launchpad.read_firework_fields(selection, paths, **order),
+        )
+        count = listing.show(args, COLUMNS)
+        session.tell_unusual_field(args, "fireworks")
         return session.tell_missing(launchpad, selection, count, "fireworks")

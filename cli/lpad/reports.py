@@ -1,0 +1,77 @@
+"""Reports of changing commands as people read them: a line for each firework asked for, and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from lpad.forms import Paint, cell, plainly, table
+
+if TYPE_CHECKING:
+    from launchpad.core.changes import Outcome
+    from launchpad.core.report import Report
+
+#: What a report says was done, by the verb of the command.
+DONE = {
+    "rerun": "set back",
+    "defuse": "defused",
+    "reignite": "reignited",
+    "pause": "paused",
+    "resume": "resumed",
+    "archive": "archived",
+    "unarchive": "brought back",
+    "delete": "deleted",
+    "update": "updated",
+    "undo": "restored",
+    "refresh": "refreshed",
+    "detect": "declared lost",
+}
+
+#: Commands that report on workflows as a whole.
+ABOUT_WORKFLOWS = ("archive_wflows", "unarchive_wflows", "delete_wflows")
+
+
+def report_lines(report: Report, paint: Paint = plainly) -> Iterator[str]:
+    """Yield a report for people: a line for each firework asked for, the others counted, and a sentence at the end."""
+    told = [
+        outcome for outcome in report.outcomes if outcome.role != "descendant" or outcome.kind != "changed" or outcome.warnings
+    ]
+    shown = sorted(told, key=lambda outcome: outcome.fw_id)
+    rows = [[str(outcome.fw_id), cell(outcome.name)[:40], _states(outcome, paint), _told(outcome)] for outcome in shown]
+    if rows:
+        lines = table(rows).split("\n")
+        indent = lines[0].index(_told(shown[0])) if _told(shown[0]) in lines[0] else 8
+        for outcome, line in zip(shown, lines, strict=True):
+            yield line.rstrip()
+            yield from (" " * indent + f"! {cell(warning)}" for warning in outcome.warnings)
+    yield report_sentence(report)
+
+
+def _told(outcome: Outcome) -> str:
+    marks = {"refused": "not done: ", "moved": "not done: ", "skipped": "left alone: "}
+    role = {"descendant": " (below)", "duplicate": " (duplicate)"}.get(outcome.role, "")
+    return marks.get(outcome.kind, "") + cell(outcome.text) + role
+
+
+def _states(outcome: Outcome, paint: Paint) -> str:
+    before, after = paint(outcome.before), paint(outcome.after)
+    return before if before == after or not after else f"{before} → {after}"
+
+
+def report_sentence(report: Report) -> str:
+    """Return a report's counts in one sentence: what was done, or would be."""
+    targets = [outcome for outcome in report.changed if outcome.role == "target"]
+    noun = "workflow" if report.command in ABOUT_WORKFLOWS else "firework"
+    done = DONE.get(report.command.split("_")[0], "changed")
+    parts = [f"{_counted(len(targets), noun)} {'would be ' if report.dry_run else ''}{done}"]
+    for role, words in (("duplicate", "of the same launch"), ("descendant", "below")):
+        number = sum(outcome.role == role for outcome in report.changed)
+        parts += [f"{number} {words}"] if number else []
+    parts += [f"{len(report.refused)} refused"] if report.refused else []
+    parts += [f"{len(report.moved)} changed by others meanwhile"] if report.moved else []
+    parts += [f"{len(report.skipped)} left alone"] if report.skipped else []
+    return ", ".join(parts) + "."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
