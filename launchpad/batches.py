@@ -10,7 +10,7 @@ from launchpad.core.changes import WORKFLOWS, Outcome, Plan
 from launchpad.core.report import Report, workflow_outcome
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
-from launchpad.errors import AccessDenied, ConflictingOptions, UnknownFirework
+from launchpad.errors import AccessDenied, UnknownFirework
 from launchpad.store import plans as kept_plans
 from launchpad.store.changing import Changed, change_workflows
 from launchpad.store.duplicates import sharing_launches
@@ -102,10 +102,11 @@ class Batching:
 
         progress: called with the number of fireworks (or workflows) done since. keep_plan: keep what a dry run planned, under
         the report's `plan_id`, for `apply_plan`. record: further fields for the history.
-        Raises EmptySelection, UnknownFirework, ConflictingOptions: then nothing was changed.
+        Raises EmptySelection, UnknownFirework: then nothing was changed.
         """
         selection.require()
         self._check_ids(selection.fw_ids, in_workflows=operation.whole_workflows)
+        self._check_ids(selection.workflows, in_workflows=True)
         report = Report(operation.command, dry_run=dry_run)
         for ids in self._chosen(operation, selection):
             if not dry_run and not report.rerun_id:
@@ -126,12 +127,10 @@ class Batching:
             return ""
 
     def _chosen(self, operation: Operation, selection: Selection) -> Iterable[list[Any]]:
+        if not selection.limit:  # all are taken: an order would only make what changes come again
+            selection = replace(selection, sort=None)
         if not operation.whole_workflows:
             return select_fw_ids(self.store.backend, selection, batch=FIREWORKS_AT_ONCE)
-        if selection.launches_mode or selection.qid:
-            raise ConflictingOptions(
-                "Workflows are not chosen by launches or reservations.", hint="Choose with -i, -n, -s or -q."
-            )
         return select_workflow_ids(self.store.backend, selection, batch=WORKFLOWS_AT_ONCE)
 
     def _check_ids(self, fw_ids: Sequence[int], *, in_workflows: bool = False) -> None:
@@ -219,14 +218,14 @@ class _Batch:
 
     def _dropped_out(self, plans: Sequence[tuple[Snapshot, Plan]]) -> bool:
         """Take out what the selection no longer holds: it was made a moment ago, and others are at work."""
-        if not (self.selection.states or self.selection.query or self.selection.qid or self.selection.names):
+        if not self.selection.may_change:
             return False
         if self.operation.whole_workflows:
             return self._workflows_dropped_out(plans)
         asked = tuple(fw_id for snapshot, _ in plans for fw_id in snapshot.graph.children if self.roles.get(fw_id) == "target")
         if not asked:
             return False
-        narrowed = replace(self.selection, fw_ids=asked, everything=False)
+        narrowed = replace(self.selection, fw_ids=asked, everything=False, limit=0, sort=None)
         still = _flat(select_fw_ids(self.store.backend, narrowed, batch=FIREWORKS_AT_ONCE))
         states = {fw_id: snapshot.firework_state(fw_id) for snapshot, _ in plans for fw_id in snapshot.graph.children}
         gone = [fw_id for fw_id in asked if fw_id not in still]
@@ -238,7 +237,7 @@ class _Batch:
 
     def _workflows_dropped_out(self, plans: Sequence[tuple[Snapshot, Plan]]) -> bool:
         asked = {snapshot.workflow_id: snapshot for snapshot, _ in plans if snapshot.workflow_id in self.workflows}
-        narrowed = replace(self.selection, fw_ids=(), everything=False)
+        narrowed = replace(self.selection, fw_ids=(), everything=False, limit=0, sort=None)
         still = _flat(select_workflow_ids(self.store.backend, narrowed, among=list(asked), batch=WORKFLOWS_AT_ONCE))
         gone = [snapshot for workflow_id, snapshot in asked.items() if workflow_id not in still]
         for snapshot in gone:

@@ -62,7 +62,7 @@ class EmptySelection(UsageError):
     """Nothing was selected where something must be."""
 
     sentence = "Nothing is selected."
-    hint = "Choose with -i, -n, -s or -q; --all means everything."
+    hint = "Choose with -i, -n, -s, -q or others; --all means everything."
 
 
 class ConflictingOptions(UsageError):

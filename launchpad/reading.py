@@ -11,7 +11,8 @@ from launchpad.core.fields import picked, to_fetch
 from launchpad.core.selection import Selection, doubtful_field, fields_of
 from launchpad.errors import UnknownFirework, UnknownLaunch
 from launchpad.store import reading_queries
-from launchpad.store.selecting import BATCH, count_fireworks, missing_ids, select_fw_ids, workflow_query
+from launchpad.store.paging import BATCH
+from launchpad.store.selecting import count_fireworks, count_workflows, missing_ids, order_of, select_fw_ids
 from launchpad.store.views import CollectionView
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Reading:
 
     def select_fw_ids(self, selection: Selection, *, sort: Sort = None, limit: int = 0) -> list[int]:
         """Return the ids of the fireworks selected, by id if no sort is given; an empty selection selects all."""
-        batches = select_fw_ids(self.store.backend, selection, sort=sort or [("fw_id", 1)], limit=limit)
+        order = order_of(selection, sort or ()) or [("fw_id", 1)]
+        batches = select_fw_ids(self.store.backend, selection, sort=order, limit=limit)
         return [fw_id for batch in batches for fw_id in batch]
 
     def count_fireworks(self, selection: Selection, limit: int = 0) -> int:
@@ -70,7 +72,7 @@ class Reading:
 
     def count_workflows(self, selection: Selection, limit: int = 0) -> int:
         """Return how many workflows are selected, counting at most `limit`."""
-        return self.store.backend.count(WORKFLOWS, workflow_query(selection), limit=limit)
+        return count_workflows(self.store.backend, selection, limit=limit)
 
     def get_fw_ids_in_wfs(
         self,

@@ -17,9 +17,9 @@ FIREWORKS = "fireworks"
 WORKFLOWS = "workflows"
 
 
-def configure(parser: argparse.ArgumentParser, noun: str) -> None:
-    """Add the options of every changing command. noun: what a selection chooses, FIREWORKS or WORKFLOWS."""
-    options.add_selection(parser, noun, launches=noun == FIREWORKS)
+def configure(parser: argparse.ArgumentParser, noun: str, *, failed: bool = True) -> None:
+    """Add the options of every changing command. noun: what a selection chooses, FIREWORKS or WORKFLOWS; failed: as there."""
+    options.add_selection(parser, noun, failed=failed)
     options.add_confirmation(parser)
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
 
@@ -63,7 +63,8 @@ def run(
     method: returns the façade's method, which gets the selection, `wishes`, and dry_run, reason, progress; keeps_plan: whether
     what a dry run planned can be applied later.
     """
-    selection = options.read_selection(args).require()
+    args.noun = noun
+    selection = options.read_changed(args)
     options.is_confirmed(args)  # a wrong password is told before anything is read
     with session.open_launchpad(args) as launchpad:
         change = method(launchpad)
@@ -75,7 +76,7 @@ def run(
             report = change(selection, **wishes, dry_run=args.dry_run, reason=args.reason, progress=progress)
         output.show_report(report, args.output)
         if not report.outcomes:
-            output.note(f"Nothing matches {selection.describe()}. {launchpad.doubt(selection, noun)}".strip())
+            output.note(f"Nothing matches {selection.describe()}.")
     return 1 if args.fail_if_none and not report.outcomes else report.exit_code
 
 

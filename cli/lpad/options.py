@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from launchpad.core.durations import parse_duration
+from launchpad.core.durations import parse_duration, parse_moment
 from launchpad.core.fields import parse_fields
-from launchpad.core.selection import Selection, parse_ids, parse_states
+from launchpad.core.selection import SORT_FIELDS, Selection
 from launchpad.core.states import STATES
 from launchpad.core.summary import DISPLAYS
-from launchpad.errors import ConflictingOptions, UsageError
+from launchpad.errors import BadQuery, ConflictingOptions, UsageError
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -48,54 +49,129 @@ def _level(text: str) -> str:
 # selection
 
 
-def add_selection(parser: argparse.ArgumentParser, noun: str = "fireworks", *, launches: bool = True) -> None:
-    """Add the options that say which fireworks (or workflows) a command is about."""
+def add_selection(
+    parser: argparse.ArgumentParser,
+    noun: str = "fireworks",
+    *,
+    failed: bool = True,
+    order: bool = True,
+    without: Collection[str] = (),
+) -> None:
+    """Add the options that say which fireworks (or workflows) a command is about, how many of them, and in which order.
+
+    failed: whether `--failed` is one of them, and not the command's own; order: whether a number and an order can be given;
+    without: letters that the command has other uses for.
+    """
     group = parser.add_argument_group(
         f"which {noun}", "What is given must all hold; several values of one option are alternatives."
     )
-    group.add_argument(
-        "-i", "--fw_id", nargs="+", action="extend", metavar="ID", help="ids: 7, a list 1,4,9, a range 4-9; several may follow"
-    )
-    group.add_argument(
-        "-n", "--name", action="append", metavar="NAME", help="a name; it may have wild cards: 'relax*' (can be repeated)"
-    )
-    group.add_argument(
-        "-s",
-        "--state",
-        action="append",
-        metavar="STATE",
-        help=f"states, in any letter case: {', '.join(STATES)}; several with commas",
-    )
-    group.add_argument(
-        "-q",
-        "--query",
-        action="append",
-        metavar="QUERY",
-        help="""a query in MongoDB's language, as JSON, a Python literal or as in MongoDB's shell: '{"spec.p": {"$gte": 2}}'""",
-    )
-    if launches:
-        group.add_argument(
-            "-lm",
-            "--launches_mode",
-            action="store_true",
-            help="launches mode: -q and -s speak about active launches, and choose the fireworks these belong to",
-        )
-        group.add_argument("--qid", metavar="ID", help="the id that a queue gave to the reservation")
-    group.add_argument("--all", action="store_true", help=f"all {noun} there are")
+
+    def add(*names: str, **settings: Any) -> None:
+        group.add_argument(*(name for name in names if name not in without), **settings)
+
+    several: dict[str, Any] = {"action": "append"}
+    ids: dict[str, Any] = {"nargs": "+", "action": "extend", "metavar": "ID"}
+    add("-i", "--fw_id", **ids, help="ids: 7, a list 1,4,9, a range 4-9; several may follow; - reads them from a pipe")
+    add("-f", "--ids-from", **several, metavar="FILE", help="further ids: from a file, - from a pipe, as -d ids prints them")
+    add("--wf", **ids, help="what is in the workflows of these fireworks")
+    add("-n", "--name", **several, metavar="NAME", help="a name; it may have wild cards: 'relax*' (can be repeated)")
+    states = f"states, in any letter case: {', '.join(STATES)}; several with commas"
+    add("-s", "--state", **several, metavar="STATE", help=states)
+    if failed:
+        add("--failed", dest="only_failed", action="store_true", help="as -s FIZZLED")
+    add("-q", "--query", **several, metavar="QUERY", help=_QUERY_HELP)
+    launches_mode = f"launches mode: -q and -s speak about active launches, and choose the {noun} these belong to"
+    add("-lm", "--launches_mode", action="store_true", help=launches_mode)
+    add("--qid", metavar="ID", help="the id that a queue gave to the reservation")
+    add("--error", metavar="REGEX", help="what the last attempt died of: a regular expression found in its stack trace")
+    add("--worker", **several, metavar="NAME", help="the worker of the last attempt; it may have wild cards")
+    add("--host", **several, metavar="HOST", help="the host of the last attempt; it may have wild cards")
+    add("--dir", **several, metavar="DIR", help="the folder of the last attempt; it may have wild cards: '/scratch/*'")
+    any_attempt = "--error, --worker, --host and --dir speak of any attempt, archived ones too"
+    add("--any-attempt", action="store_true", help=any_attempt)
+    add("--since", metavar="TIME", help="changed since then: 2h, 3d, 2025-01-31, 2025-01-31T08:00 (UTC)")
+    add("--until", metavar="TIME", help="not changed since then")
+    add("--meta", **several, metavar="KEY=VALUE", help="a value in the workflow's metadata: set=trial, input.cutoff=500")
+    add("--all", action="store_true", help=f"all {noun} there are")
+    if order:
+        add_order(parser)
+    parser.set_defaults(noun=noun, ordered=order)
+
+
+_QUERY_HELP = (
+    "a query in MongoDB's language, as JSON, a Python literal or as in MongoDB's shell: " + """'{"spec.p": {"$gte": 2}}'"""
+)
+
+
+def add_order(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how many, and in which order."""
+    group = parser.add_argument_group("how many")
+    add_maximum(group, "--limit")
+    order = group.add_mutually_exclusive_group()
+    order.add_argument("--sort", choices=SORT_FIELDS, help="smallest or oldest first; with -m these are taken")
+    order.add_argument("--rsort", choices=SORT_FIELDS, help="largest or newest first")
 
 
 def read_selection(args: argparse.Namespace) -> Selection:
     """Return what was chosen. Raises BadIds, UnknownState, BadQuery, ConflictingOptions."""
+    from launchpad.core.selectiontext import parse_metadata, parse_states
+    from lpad.givenids import read_ids
+
     query = one_query(args.query or ())
-    return Selection(
-        fw_ids=parse_ids(" ".join(args.fw_id)) if args.fw_id else (),
+    if args.error == "":
+        raise BadQuery("--error: the regular expression is empty.", hint="Any stack trace is found by --error .")
+    texts, files = args.fw_id or (), args.ids_from or ()
+    fw_ids = read_ids(texts, files)
+    now = dt.datetime.now(dt.timezone.utc)
+    order = read_sort(args) if args.ordered else None
+    selection = Selection(
+        fw_ids=fw_ids,
+        nothing=bool(texts or files) and not fw_ids,
+        workflows=read_ids(args.wf, (), "--wf") if args.wf else (),
         names=tuple(dict.fromkeys(args.name or ())),
-        states=parse_states(",".join(args.state)) if args.state else (),
+        states=parse_states(",".join(args.state), "-s") if args.state else (),
         query=query,
-        launches_mode=getattr(args, "launches_mode", False),
+        launches_mode=args.launches_mode,
+        qid=args.qid,
+        error=args.error or "",
+        workers=tuple(dict.fromkeys(args.worker or ())),
+        hosts=tuple(dict.fromkeys(args.host or ())),
+        folders=tuple(dict.fromkeys(_folder(folder) for folder in args.dir or ())),
+        any_attempt=args.any_attempt,
+        since=_moment(args.since, now, "--since"),
+        until=_moment(args.until, now, "--until"),
+        metadata=parse_metadata(args.meta or ()),
         everything=args.all,
-        qid=getattr(args, "qid", None),
+        limit=args.max if args.ordered else 0,
+        sort=order[0] if order else None,
     )
+    if getattr(args, "only_failed", False):
+        selection = selection.only_failed()
+    args.selection = selection.checked()  # of which the session warns, if a field of the query does not exist
+    return selection
+
+
+def read_changed(args: argparse.Namespace) -> Selection:
+    """Return what was chosen to be changed, which must be something. Raises what `read_selection` does, and EmptySelection."""
+    selection = read_selection(args).require()
+    if selection.sort and not selection.limit:
+        option = "--sort" if selection.sort[1] > 0 else "--rsort"
+        raise ConflictingOptions(
+            f"{option} has no effect where all that is selected is changed.", hint="With --limit N it says which are taken."
+        )
+    return selection
+
+
+def _moment(text: str | None, now: dt.datetime, option: str) -> dt.datetime | None:
+    try:
+        return parse_moment(text, now) if text is not None else None
+    except UsageError as error:
+        raise BadQuery(f"{option}: {error}", hint=error.hint) from None
+
+
+def _folder(folder: str) -> str:
+    """Return a folder as launches record it: from the root on, unless a wild card stands for the beginning."""
+    return folder if folder.startswith(("*", "?", "[")) else os.path.abspath(os.path.expanduser(folder))
 
 
 def one_query(texts: Sequence[str]) -> Mapping[str, Any] | None:
@@ -133,8 +209,8 @@ def is_confirmed(args: argparse.Namespace) -> bool:
 # showing
 
 
-def add_display(parser: argparse.ArgumentParser, sort_fields: Sequence[str]) -> None:
-    """Add the options that say how much is shown, how many and in which order."""
+def add_display(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how much is shown."""
     group = parser.add_argument_group("what is shown")
     group.add_argument(
         "-d",
@@ -150,14 +226,12 @@ def add_display(parser: argparse.ArgumentParser, sort_fields: Sequence[str]) -> 
         help="only these fields, named as in queries: fw_id,state,spec.p (can be repeated)",
     )
     group.add_argument("--no-header", action="store_true", help="leave out the line above a table that names its columns")
-    add_maximum(group)
-    order = group.add_mutually_exclusive_group()
-    order.add_argument("--sort", choices=sort_fields, help="smallest or oldest first")
-    order.add_argument("--rsort", choices=sort_fields, help="largest or newest first")
 
 
-def add_maximum(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("-m", "--max", type=whole_number, default=0, metavar="N", help="at most so many; 0, the default, is all")
+def add_maximum(parser: argparse._ActionsContainer, *names: str) -> None:
+    """Add the option that says how many at most; names: further ones for it."""
+    help_text = "at most so many; 0, the default, is all"
+    parser.add_argument("-m", "--max", *names, dest="max", type=whole_number, default=0, metavar="N", help=help_text)
 
 
 def whole_number(text: str) -> int:

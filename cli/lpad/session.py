@@ -36,6 +36,8 @@ def open_launchpad(args: argparse.Namespace) -> Iterator[LaunchPad]:
         output.note(f"Using the embedded database {settings.path}; `lpad init` configures another one.")
     launchpad = LaunchPad.from_settings(settings)
     try:
+        if (selection := getattr(args, "selection", None)) and (doubt := launchpad.doubt(selection, args.noun)):
+            output.note(f"Warning: {doubt}")
         yield launchpad
     finally:
         launchpad.close()
@@ -50,11 +52,11 @@ def tell_unusual_field(args: argparse.Namespace, collection: str) -> None:
 
 def tell_missing(launchpad: LaunchPad, selection: Selection, count: int, noun: str) -> int:
     """Say which ids do not exist, or that nothing was found, and return the exit status: 1 for ids that do not exist."""
-    missing = launchpad.missing_fw_ids(selection.fw_ids) if selection.fw_ids else []
+    named = (*selection.fw_ids, *selection.workflows)
+    missing = launchpad.missing_fw_ids(named) if named else []
     if missing:
         output.show_error("lpad", UnknownFirework(fw_ids=missing))
         return UnknownFirework.exit_code
     if not count:
-        doubt = launchpad.doubt(selection, "workflows" if noun == "workflows" else "fireworks")
-        output.note(f"There are no such {noun}. {doubt}".strip())
+        output.note(f"There are no such {noun}.")
     return 0

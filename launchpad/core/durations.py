@@ -30,6 +30,8 @@ def parse_moment(text: str, now: dt.datetime) -> dt.datetime:
         return moment
     try:
         return now - dt.timedelta(seconds=parse_duration(text))
+    except OverflowError:
+        raise UsageError(f"{text!r} is longer ago than dates reach.") from None
     except UsageError:
         raise UsageError(
             f"{text!r} is neither a duration nor a date.", hint="Write it like 2h, 3d, 2025-01-31 or 2025-01-31T08:00."

@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from launchpad.core.selection import fields_of, shorten
+from launchpad.core.selection import fields_of
+from launchpad.core.selectiontext import shorten
 from launchpad.errors import UsageError
 
 

@@ -6,20 +6,27 @@ Whatever is given must hold together (`-n relax -s FIZZLED`: named so *and* fizz
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from launchpad.core.states import STATES
-from launchpad.errors import BadIds, BadQuery, EmptySelection, UnknownState
+from launchpad.core.documents import read_time
+from launchpad.core.durations import parse_moment
+from launchpad.core.selectiontext import (
+    check_expression,
+    check_metadata,
+    name_pattern,
+    parse_states,
+    shorten,
+    shorten_ids,
+)
+from launchpad.core.states import FIZZLED
+from launchpad.errors import BadQuery, ConflictingOptions, EmptySelection
 
-#: More ids than this in one range are a slip of the finger.
-LONGEST_RANGE = 1_000_000
-
-#: Ids are stored as 64-bit numbers.
-LARGEST_ID = 2**63 - 1
+#: By what fireworks and workflows can be sorted.
+SORT_FIELDS = ("created_on", "updated_on", "fw_id", "name", "state")
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,14 @@ class Selection:
     query: in MongoDB's language, as `querytext.read_query` returns it
     launches_mode: `query` and `states` speak of active launches, and only fireworks that have such a launch are meant
     qid: the id that a queue gave to the reservation of an active launch
+    nothing: ids were asked for, and there were none: a list read from somewhere may be empty
+    workflows: only what belongs to the workflows of these fireworks
+    error: a regular expression, found in the stack trace of the last attempt: of the active launches the newest
+    workers, hosts, folders: who ran the last attempt, and where; exact or with wild cards, of which ``*`` also matches ``/``
+    any_attempt: the four before speak of any one attempt, archived or active, that has all of it
+    since, until: `updated_on` lies at or after, and before; aware
+    metadata: values of the workflow's metadata by path, dots between nested keys; a list holds what is among its items
+    limit, sort: only so many, the first in this order: (field, 1 or -1), one of SORT_FIELDS; 0 and None without
     """
 
     fw_ids: tuple[int, ...] = ()
@@ -39,6 +54,18 @@ class Selection:
     launches_mode: bool = False
     everything: bool = False
     qid: str | None = None
+    nothing: bool = False
+    workflows: tuple[int, ...] = ()
+    error: str = ""
+    workers: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    any_attempt: bool = False
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    metadata: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    limit: int = 0
+    sort: tuple[str, int] | None = None
 
     @classmethod
     def of(
@@ -51,23 +78,103 @@ class Selection:
         launches_mode: bool = False,
         everything: bool = False,
         qid: str | None = None,
+        wf: int | Sequence[int] = (),
+        error: str = "",
+        worker: str | Sequence[str] = (),
+        host: str | Sequence[str] = (),
+        folder: str | Sequence[str] = (),
+        any_attempt: bool = False,
+        since: dt.datetime | str | None = None,
+        until: dt.datetime | str | None = None,
+        now: dt.datetime | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        failed: bool = False,
+        limit: int = 0,
+        sort: str | tuple[str, int] | None = None,
     ) -> Selection:
-        """Return a selection from what is convenient in Python: one value or several, states in any case."""
-        states = (state,) if isinstance(state, str) else state
-        return cls(
-            fw_ids=(fw_ids,) if isinstance(fw_ids, int) else tuple(dict.fromkeys(fw_ids)),
-            names=(name,) if isinstance(name, str) else tuple(dict.fromkeys(name)),
+        """Return a selection from what is convenient in Python: one value or several, states in any case.
+
+        since, until: a time (UTC where it does not say), its ISO 8601 text, or with `now` a text such as ``2h``, ``3d``.
+        metadata: one value for each path. failed: what is FIZZLED. sort: a field, ``-`` before it for the largest first.
+        Raises UnknownState, BadQuery, ConflictingOptions, UsageError.
+        """
+        states = _several(state)
+        chosen = cls(
+            fw_ids=_ids(fw_ids),
+            names=_several(name),
             states=parse_states(",".join(states)) if states else (),
             query=query,
             launches_mode=launches_mode,
             everything=everything,
             qid=qid,
+            workflows=_ids(wf),
+            error=error,
+            workers=_several(worker),
+            hosts=_several(host),
+            folders=_several(folder),
+            any_attempt=any_attempt,
+            since=_moment(since, now, "since"),
+            until=_moment(until, now, "until"),
+            metadata={path: (value,) for path, value in (metadata or {}).items()},
+            limit=limit,
+            sort=_order(sort),
         )
+        return (chosen.only_failed() if failed else chosen).checked()
+
+    def only_failed(self) -> Selection:
+        """Return what of it is FIZZLED. Raises ConflictingOptions where other states are asked for."""
+        if self.states and FIZZLED not in self.states:
+            raise ConflictingOptions(
+                f"--failed chooses what is {FIZZLED}, -s what is {' or '.join(self.states)}: nothing is both.",
+                hint="Leave one away.",
+            )
+        return replace(self, states=(FIZZLED,))
+
+    def checked(self) -> Selection:
+        """Return the selection itself. Raises BadQuery for patterns that cannot be read, ConflictingOptions."""
+        for option, patterns in {"-n": self.names, "--worker": self.workers, "--host": self.hosts, "--dir": self.folders}.items():
+            for pattern in patterns:
+                name_pattern(pattern, option)
+        if self.error:
+            check_expression(self.error, "--error")
+        check_metadata(self.metadata, "--meta")
+        if self.any_attempt and not self.speaks_of_attempts:
+            raise ConflictingOptions(
+                "--any-attempt has no effect without --error, --worker, --host or --dir.", hint="Give one of them, too."
+            )
+        if self.since and self.until and self.since >= self.until:
+            raise ConflictingOptions("--since is not before --until: nothing lies between.", hint="Exchange the two.")
+        if self.limit < 0:
+            raise BadQuery("--limit: a limit is 0 (no limit) or more.")
+        return self
+
+    @property
+    def speaks_of_attempts(self) -> bool:
+        """Whether something is said of the last attempt, or of any."""
+        return bool(self.error or self.workers or self.hosts or self.folders)
+
+    @property
+    def speaks_of_launches(self) -> bool:
+        """Whether something is said of any active launch."""
+        return bool(self.qid or (self.launches_mode and (self.query or self.states)))
+
+    @property
+    def speaks_of_workflows(self) -> bool:
+        """Whether something is said of the workflow that a firework belongs to."""
+        return bool(self.workflows or self.metadata)
+
+    @property
+    def may_change(self) -> bool:
+        """Whether what is chosen may be another thing in a moment: more is said than ids."""
+        by_itself = self.states or self.query or self.qid or self.names or self.since or self.until or self.launches_mode
+        return bool(by_itself or self.speaks_of_attempts or self.speaks_of_workflows)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is chosen; an empty query and launches mode by itself choose nothing."""
-        return not (self.fw_ids or self.names or self.states or self.query or self.everything or self.qid)
+        """Whether nothing is chosen; an empty query, launches mode, a limit and an order by themselves choose nothing."""
+        by_itself = self.names or self.states or self.query or self.qid or self.since or self.until
+        given = self.fw_ids or self.nothing or self.everything
+        return not (by_itself or given or self.speaks_of_attempts or self.speaks_of_workflows)
 
     def require(self) -> Selection:
         """Return the selection itself. Raises EmptySelection."""
@@ -77,91 +184,57 @@ class Selection:
 
     def describe(self) -> str:
         """Return the selection in the words of the command line, for messages."""
-        parts = [f"-i {shorten_ids(self.fw_ids)}"] if self.fw_ids else []
-        parts += [f"-n {name}" for name in self.names]
-        parts += [f"-s {','.join(self.states)}"] if self.states else []
-        parts += [f"-q {shorten(str(self.query), 120)}"] if self.query else []
-        parts += ["-lm"] if self.launches_mode else []
-        parts += [f"--qid {self.qid}"] if self.qid else []
-        return " ".join(parts + (["--all"] if self.everything else [])) or "nothing"
+        return " ".join(self._words()) or "nothing"
+
+    def _words(self) -> Iterator[str]:
+        parts: tuple[tuple[str, Any], ...] = (
+            ("-i", shorten_ids(self.fw_ids) or ("[]" if self.nothing else "")),
+            ("--wf", shorten_ids(self.workflows)),
+            *(("-n", name) for name in self.names),
+            ("-s", ",".join(self.states)),
+            ("-q", shorten(str(self.query), 120) if self.query else ""),
+            ("-lm", self.launches_mode),
+            ("--qid", self.qid),
+            ("--error", shorten(self.error, 120)),
+            *(("--worker", worker) for worker in self.workers),
+            *(("--host", host) for host in self.hosts),
+            *(("--dir", folder) for folder in self.folders),
+            ("--any-attempt", self.any_attempt),
+            ("--since", self.since and self.since.isoformat()),
+            ("--until", self.until and self.until.isoformat()),
+            *(("--meta", f"{path}={shorten(str(value))}") for path, values in self.metadata.items() for value in values),
+            ("--all", self.everything),
+            ("--limit", self.limit),
+            ("--sort" if self.sort and self.sort[1] > 0 else "--rsort", self.sort and self.sort[0]),
+        )
+        return (option if value is True else f"{option} {value}" for option, value in parts if value)
 
 
-def parse_ids(text: str) -> tuple[int, ...]:
-    """Return the ids of a text such as ``1,4-9 12``, each once, in the order given. Raises BadIds."""
-    ids: dict[int, None] = {}
-    for part in re.split(r"[,\s]+", text.strip()):
-        if part:
-            ids.update(dict.fromkeys(_id_or_range(part, text)))
-    if not ids:
-        raise BadIds("No id is given.", hint=_IDS_HINT)
-    return tuple(ids)
+def _several(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
 
 
-_IDS_HINT = "Write ids as 7, as a list 1,4,9 or as a range 4-9."
+def _ids(value: int | Sequence[int]) -> tuple[int, ...]:
+    return (value,) if isinstance(value, int) else tuple(dict.fromkeys(value))
 
 
-def _id_or_range(part: str, text: str) -> range:
-    match = re.fullmatch(r"([0-9]{1,20})(?:-([0-9]{1,20}))?", part)
-    where = "" if part == text.strip() else f" (in {shorten(text)!r})"
-    if not match:
-        raise BadIds(f"{shorten(part)!r}{where} is no id and no range of ids.", hint=_IDS_HINT)
-    first = int(match[1])
-    last = int(match[2] or first)
-    if first < 1 or last > LARGEST_ID:
-        raise BadIds(f"{part!r}{where} cannot be an id: ids are whole numbers from 1 on.", hint=_IDS_HINT)
-    if last < first:
-        raise BadIds(f"The range {part!r}{where} ends before it begins.", hint=f"Perhaps {last}-{first}?")
-    if last - first >= LONGEST_RANGE:
-        raise BadIds(f"The range {part!r}{where} names more than {LONGEST_RANGE} ids.", hint="Choose with -n, -s or -q instead.")
-    return range(first, last + 1)
+def _moment(value: dt.datetime | str | None, now: dt.datetime | None, name: str) -> dt.datetime | None:
+    if isinstance(value, str) and (now or not read_time(value.strip())):
+        if now is None:
+            raise BadQuery(
+                f"{name}={value!r} is not a time.", hint="Write it in ISO 8601; a duration such as 2h needs `now`, too."
+            )
+        return parse_moment(value, now)
+    return None if value is None else read_time(value)
 
 
-def parse_states(text: str) -> tuple[str, ...]:
-    """Return the states of a text such as ``fizzled,Running``, in capitals, each once. Raises UnknownState."""
-    states: dict[str, None] = {}
-    for part in re.split(r"[,\s]+", text.strip()):
-        state = part.upper()
-        if state and state not in STATES:
-            near = difflib.get_close_matches(state, STATES, n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]}?" if near else f"The states are {', '.join(STATES)}."
-            raise UnknownState(f"There is no state {shorten(part)!r}.", hint=hint)
-        if state:
-            states[state] = None
-    if not states:
-        raise UnknownState("No state is given.", hint=f"The states are {', '.join(STATES)}.")
-    return tuple(states)
-
-
-def name_pattern(name: str) -> str | None:
-    """Return a regular expression for a name with wild cards, None for a plain name. Raises BadQuery.
-
-    It begins with ``^`` and the plain beginning of the name, so that an index on names helps, and means the same to Python and to
-    MongoDB.
-    """
-    if not re.search(r"[*?]|\[[^]]", name):
-        return None
-    pattern = "^" + "".join(_wild_card(part) for part in re.findall(r"\[!?\]?[^]]*\]|.", name, re.DOTALL))
-    pattern = pattern.removesuffix(_ANYTHING) if pattern.endswith(_ANYTHING) else pattern + r"$(?!\n)"
-    try:
-        re.compile(pattern)
-    except re.error:
-        raise BadQuery(f"The name pattern {name!r} cannot be read.", hint="A set is written [abc], [a-z] or [!abc].") from None
-    return pattern
-
-
-_ANYTHING = r"[\s\S]*"
-
-
-def _wild_card(part: str) -> str:
-    if part == "*":
-        return _ANYTHING
-    if part == "?":
-        return r"[\s\S]"
-    if len(part) == 1:
-        return re.escape(part)
-    negated = part[1] == "!"
-    inside = part[2 if negated else 1 : -1].replace("\\", "\\\\").replace("[", r"\[").replace("]", r"\]").replace("^", r"\^")
-    return f"[{'^' if negated else ''}{inside}]"
+def _order(sort: str | tuple[str, int] | None) -> tuple[str, int] | None:
+    order = (sort.removeprefix("-"), -1 if sort.startswith("-") else 1) if isinstance(sort, str) else sort
+    if order and (order[0] not in SORT_FIELDS or order[1] not in (1, -1)):
+        raise BadQuery(
+            f"Nothing is sorted by {order!r}.", hint=f"The fields are {', '.join(SORT_FIELDS)}, 1 or -1 the direction."
+        )
+    return order
 
 
 #: The fields that documents have at their top level, by collection.
@@ -180,27 +253,23 @@ def fields_of(collection: str) -> list[str]:
 
 def doubtful_field(query: Mapping[str, Any], fields: Sequence[str]) -> str:
     """Return a sentence about the first field of a query that such documents do not have by themselves, or ""."""
-    for key in query:
+    for key, value in query.items():
+        if key in ("$and", "$or", "$nor") and isinstance(value, list | tuple):
+            for part in value:
+                if isinstance(part, Mapping) and (doubt := doubtful_field(part, fields)):
+                    return doubt
         first = key.split(".")[0]
         if not key.startswith("$") and first not in fields:
             near = difflib.get_close_matches(first, fields, n=1, cutoff=0.6)
-            suggestion = f"did you mean {near[0]!r}?" if near else f"inside the spec it is 'spec.{key}'."
+            suggestion = f"did you mean {near[0]!r}?" if near else _place(key, fields)
             return f"No such field: {first!r}; {suggestion}"
     return ""
 
 
-def shorten(text: str, length: int = 60) -> str:
-    """Return the text, its middle left out if it is longer than `length`."""
-    return text if len(text) <= length else f"{text[: length - 12]}…{text[-11:]}"
-
-
-def shorten_ids(fw_ids: Sequence[int], most: int = 10) -> str:
-    """Return ids as one types them, neighbours joined to ranges, cut off after `most` parts."""
-    parts: list[list[int]] = []
-    for fw_id in fw_ids:
-        if parts and fw_id == parts[-1][-1] + 1:
-            parts[-1][1:] = [fw_id]
-        else:
-            parts.append([fw_id])
-    shown = [str(ends[0]) if len(ends) == 1 else f"{ends[0]}-{ends[-1]}" for ends in parts[:most]]
-    return ",".join(shown + (["…"] if len(parts) > most else []))
+def _place(key: str, fields: Sequence[str]) -> str:
+    """Return where else a field may be that fireworks, workflows or launches do not have at their top level."""
+    for whole, what in (("spec", "the spec"), ("metadata", "the metadata"), ("action", "what a launch stored")):
+        if whole in fields:
+            path = f"{whole}.{key}" if whole != "action" else f"action.stored_data.{key}"
+            return f"inside {what} it is '{path}'."
+    return f"there are {', '.join(fields)}."

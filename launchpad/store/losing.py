@@ -8,7 +8,8 @@ from typing import Any
 from launchpad.core.changes import FIREWORKS, LAUNCHES
 from launchpad.core.states import DEFUSED, FIZZLED, PAUSED, RESERVED, RUNNING
 from launchpad.store.backend import Update, UpdateMany
-from launchpad.store.selecting import all_of, pages, resolved
+from launchpad.store.paging import pages
+from launchpad.store.selection_queries import all_of, resolved
 from launchpad.store.store import Store, one_of
 
 #: How many fireworks are looked at in one round.

@@ -45,6 +45,14 @@ def joined(conditions: list[dict[str, Any]]) -> dict[str, Any]:
     return {"$and": conditions}
 
 
+def time_range(field: str, since: dt.datetime | None, until: dt.datetime | None) -> dict[str, Any]:
+    """Return the query for times at or after `since` and before `until`, texts and dates alike. The times are aware."""
+    bounds = {operator: time for operator, time in (("$gte", since), ("$lt", until)) if time is not None}
+    # Without its offset a text compares right with those that old versions wrote without one, too: it comes before both.
+    texts = {operator: iso(time).removesuffix("+00:00") for operator, time in bounds.items()}
+    return {"$or": [{field: texts}, {field: bounds}]}
+
+
 def _time_condition(field: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         formats = _formats(value)

@@ -10,7 +10,17 @@ from typing import Any
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.core.selection import Selection
 from launchpad.store.backend import Sort
-from launchpad.store.selecting import BATCH, LONGEST_SEARCH, chunks, firework_query, select_fw_ids, workflow_query
+from launchpad.store.paging import BATCH, LONGEST_SEARCH, chunks
+from launchpad.store.selecting import (
+    by_nodes,
+    is_plain,
+    is_plain_of_workflows,
+    least,
+    order_of,
+    select_fw_ids,
+    select_workflow_ids,
+)
+from launchpad.store.selection_queries import firework_query, workflow_query
 from launchpad.store.sorting import find_sorted
 from launchpad.store.store import Store
 
@@ -21,14 +31,15 @@ def find_fireworks(
     store: Store, selection: Selection, fields: Sequence[str] | None, *, sort: Sort = (), limit: int = 0
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield the fireworks selected, some hundred at a time; by id if no `sort` is given. `fields`: None for all."""
-    if selection.qid or selection.launches_mode or len(selection.fw_ids) > BATCH:
-        for ids in select_fw_ids(store.backend, selection, sort=sort or [("fw_id", 1)], limit=limit):
+    limit, order = least(limit, selection.limit), order_of(selection, sort) or [("fw_id", 1)]
+    if not is_plain(selection):
+        for ids in select_fw_ids(store.backend, selection, sort=order, limit=limit):
             yield from fireworks_by_id(store, ids, fields)
         return
-    query, order = firework_query(selection), sort or [("fw_id", 1)]
-    yield from _in_batches(
-        find_sorted(store.backend, FIREWORKS, query, order, fields=fields, limit=limit, max_time=LONGEST_SEARCH)
+    found_sorted = find_sorted(
+        store.backend, FIREWORKS, firework_query(selection), order, fields=fields, limit=limit, max_time=LONGEST_SEARCH
     )
+    yield from _in_batches(found_sorted)
 
 
 def find_workflows(
@@ -38,10 +49,17 @@ def find_workflows(
 
     So in the order they were added: an `_id` tells that only to the second, or within one process.
     """
-    query, order = workflow_query(selection), sort or [("nodes", 1)]
-    yield from _in_batches(
-        find_sorted(store.backend, WORKFLOWS, query, order, fields=fields, limit=limit, max_time=LONGEST_SEARCH)
+    limit, order = least(limit, selection.limit), by_nodes(order_of(selection, sort)) or [("nodes", 1)]
+    if not is_plain_of_workflows(selection):
+        projection = dict.fromkeys(fields, 1) if fields is not None else None
+        for ids in select_workflow_ids(store.backend, selection, sort=order, limit=limit):
+            found = {doc["_id"]: doc for doc in store.by_ids(WORKFLOWS, "_id", ids, fields=projection)}
+            yield [found[workflow_id] for workflow_id in ids if workflow_id in found]
+        return
+    found_sorted = find_sorted(
+        store.backend, WORKFLOWS, workflow_query(selection), order, fields=fields, limit=limit, max_time=LONGEST_SEARCH
     )
+    yield from _in_batches(found_sorted)
 
 
 def launches_of(

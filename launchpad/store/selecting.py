@@ -1,119 +1,36 @@
-"""Selections as MongoDB queries, and the ids of what they select: in batches, whatever their number."""
+"""The ids of what a selection chooses: in batches, whatever their number. No command names more ids than a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bson import ObjectId
-
 from launchpad.core.changes import FIREWORKS, LAUNCHES, WORKFLOWS
-from launchpad.core.querytext import check_query
-from launchpad.core.queryvalues import ObjectIdText
-from launchpad.core.selection import Selection, name_pattern
+from launchpad.core.selection import Selection
+from launchpad.store.attempts import ids_by_attempts, with_attempts
 from launchpad.store.backend import Backend, Sort
-from launchpad.store.query_times import in_both_formats
+from launchpad.store.paging import BATCH, LONGEST_SEARCH, chunks, pages
+from launchpad.store.selection_queries import (
+    Query,
+    all_of,
+    firework_query,
+    id_condition,
+    launch_query,
+    of_workflows,
+    workflow_query,
+)
 from launchpad.store.sorting import find_sorted, sort_key
 
-#: How many documents one step reads.
-BATCH = 500
+#: Fireworks, or workflows, so few that each can be looked at more closely: else what is said of their launches is searched first.
+FEW = 20_000
 
-#: How long the server may search by somebody's own query, in seconds.
-LONGEST_SEARCH = 120.0
-
-Query = dict[str, Any]
+#: How many workflows are read at once with the ids of all their fireworks.
+WHOLE_WORKFLOWS = 100
 
 
-def firework_query(selection: Selection) -> Query:
-    """Return the query on `fireworks` for all of a selection that does not speak about launches."""
-    if _speaks_of_launches(selection):
-        conditions = _firework_conditions(selection)
-    else:
-        conditions = [*_firework_conditions(selection), *_state_conditions(selection), *_query_conditions(selection)]
-        if selection.launches_mode:
-            conditions.append({"launches.0": {"$exists": True}})
-    return all_of([_id_condition("fw_id", selection.fw_ids), *conditions] if selection.fw_ids else conditions)
-
-
-def workflow_query(selection: Selection) -> Query:
-    """Return the query on `workflows`: ids are those of any of its fireworks; name, state and query are the workflow's own."""
-    conditions = [_id_condition("nodes", selection.fw_ids)] if selection.fw_ids else []
-    conditions += _firework_conditions(selection) + _state_conditions(selection) + _query_conditions(selection)
-    return all_of(conditions)
-
-
-def launch_query(selection: Selection) -> Query:
-    """Return the query on `launches` for the part of a selection that speaks about launches; {} if there is none."""
-    conditions: list[Query] = [{"state_history.reservation_id": selection.qid}] if selection.qid else []
-    if selection.launches_mode:
-        conditions += _state_conditions(selection) + _query_conditions(selection)
-    return all_of(conditions)
-
-
-def all_of(conditions: Sequence[Query]) -> Query:
-    """Return one query for all of these."""
-    present = [condition for condition in conditions if condition]
-    return present[0] if len(present) == 1 else {"$and": present} if present else {}
-
-
-def resolved(query: Mapping[str, Any]) -> Query:
-    """Return somebody's query as the database reads it: checked, object ids made, times in both formats. Raises BadQuery."""
-    check_query(query)
-    return in_both_formats({key: resolved_value(value) for key, value in query.items()})
-
-
-def resolved_value(value: Any) -> Any:
-    """Return a value in which object ids are the driver's."""
-    if isinstance(value, ObjectIdText):
-        return ObjectId(value.text)
-    if isinstance(value, Mapping):
-        return {key: resolved_value(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [resolved_value(inner) for inner in value]
-    return value
-
-
-def _speaks_of_launches(selection: Selection) -> bool:
-    return bool(selection.qid or (selection.launches_mode and (selection.query or selection.states)))
-
-
-def _firework_conditions(selection: Selection) -> list[Query]:
-    """Return the conditions that hold for the firework itself also when the rest speaks of launches."""
-    conditions = _name_conditions(selection.names)
-    if selection.qid and not selection.launches_mode:
-        conditions += _state_conditions(selection) + _query_conditions(selection)
-    return conditions
-
-
-def _name_conditions(names: Sequence[str]) -> list[Query]:
-    if not names:
-        return []
-    patterns = {name: name_pattern(name) for name in names}
-    # A name with a bracket in it may be meant as it stands; a pattern with none matches itself.
-    exact = [name for name, pattern in patterns.items() if not pattern or "[" in name]
-    conditions: list[Query] = [{"name": _one_of(exact)}] if exact else []
-    conditions += [{"name": {"$regex": pattern}} for pattern in patterns.values() if pattern]
-    return conditions if len(conditions) == 1 else [{"$or": conditions}]
-
-
-def _state_conditions(selection: Selection) -> list[Query]:
-    return [{"state": _one_of(selection.states)}] if selection.states else []
-
-
-def _query_conditions(selection: Selection) -> list[Query]:
-    return [resolved(selection.query)] if selection.query else []
-
-
-def _id_condition(field: str, ids: Sequence[int]) -> Query:
-    return {field: _one_of(ids)}
-
-
-def _one_of(values: Sequence[Any]) -> Any:
-    return values[0] if len(values) == 1 else {"$in": list(values)}
-
-
-# ids
+# fireworks
 
 
 def select_fw_ids(
@@ -121,101 +38,141 @@ def select_fw_ids(
 ) -> Iterator[list[int]]:
     """Yield the ids of the fireworks selected, each once, some hundred at a time; an empty selection selects all.
 
-    Without `sort` they come in the order of the ids given, else by id or launch. What is changed between two batches cannot
-    come again. Raises BadQuery.
+    Without an order, here or in the selection, they come in that of the ids given, else by id, launch or workflow.
+    What is changed between two batches cannot come again, unless an order without a limit is asked for. Raises BadQuery.
     """
-    if _speaks_of_launches(selection):
-        batches = _ids_by_launches(backend, selection, batch)
-    elif len(selection.fw_ids) > batch or (selection.fw_ids and not sort):
-        batches = _ids_as_given(backend, selection, batch)
-    elif sort:
-        found = find_sorted(backend, FIREWORKS, firework_query(selection), sort, fields=("fw_id",), limit=limit)
-        yield from chunks((document["fw_id"] for document in found), batch)
+    limit, sort = least(limit, selection.limit), order_of(selection, sort)
+    if not sort:
+        yield from _at_most(_ids(backend, selection, batch), limit)
         return
+    ids: Iterable[int]
+    if is_plain(selection, batch):
+        found = find_sorted(backend, FIREWORKS, firework_query(selection), sort, fields=("fw_id",), limit=limit)
+        ids = (document["fw_id"] for document in found)
     else:
-        read = pages(backend, FIREWORKS, firework_query(selection), "fw_id", ("fw_id",), batch)
-        batches = ([document["fw_id"] for document in page] for page in read)
-    if sort:
-        batches = chunks(_sorted_ids(backend, batches, sort), batch)
-    yield from _at_most(batches, limit)
-
-
-def select_workflow_ids(
-    backend: Backend, selection: Selection, *, batch: int = BATCH, among: Sequence[Any] | None = None
-) -> Iterator[list[Any]]:
-    """Yield the `_id`s of the workflows selected, each once, some hundred at a time. among: only of these. Raises BadQuery."""
-    limits: list[Query] = [{}] if among is None else [{"_id": _one_of(part)} for part in chunks(among, batch)]
-    seen: set[Any] = set()
-    for ids in chunks(selection.fw_ids, batch) if selection.fw_ids else [()]:
-        query = workflow_query(replace(selection, fw_ids=tuple(ids)))
-        for limit in limits:
-            for page in pages(backend, WORKFLOWS, all_of([limit, query]), "_id", ("_id",), batch):
-                found = [document["_id"] for document in page if document["_id"] not in seen]
-                if len(selection.fw_ids) > batch:  # a workflow may come again with further ids
-                    seen.update(found)
-                if found:
-                    yield found
+        ids = _sorted(backend, FIREWORKS, "fw_id", _ids(backend, selection, batch), sort, limit)
+    yield from chunks(list(ids) if limit else ids, batch)
 
 
 def count_fireworks(backend: Backend, selection: Selection, *, limit: int = 0) -> int:
     """Return how many fireworks are selected, counting at most `limit` if given."""
-    if _speaks_of_launches(selection) or len(selection.fw_ids) > BATCH:
-        return sum(len(ids) for ids in select_fw_ids(backend, selection, limit=limit))
+    limit = least(limit, selection.limit)
+    if not is_plain(selection):
+        return sum(len(ids) for ids in _at_most(_ids(backend, selection, BATCH), limit))
     return backend.count(FIREWORKS, firework_query(selection), limit=limit)
+
+
+def is_plain(selection: Selection, most: int = BATCH) -> bool:
+    """Whether one query on the fireworks answers for a selection."""
+    elsewhere = selection.speaks_of_launches or selection.speaks_of_attempts or selection.speaks_of_workflows
+    return not elsewhere and len(selection.fw_ids) <= most
+
+
+def least(limit: int, other: int) -> int:
+    """Return the smaller of two limits, of which 0 is none."""
+    return min(limit, other) if limit and other else limit or other
+
+
+def order_of(selection: Selection, sort: Sort = ()) -> Sort:
+    """Return the order asked for: the one given beside the selection, or its own."""
+    return sort or ([selection.sort] if selection.sort else ())
 
 
 def missing_ids(backend: Backend, fw_ids: Sequence[int]) -> list[int]:
     """Return those of the ids that no firework has, in the order given."""
     missing = []
     for part in chunks(fw_ids, BATCH):
-        found = {document["fw_id"] for document in backend.find(FIREWORKS, _id_condition("fw_id", part), fields={"fw_id": 1})}
+        found = {document["fw_id"] for document in backend.find(FIREWORKS, id_condition("fw_id", part), fields={"fw_id": 1})}
         missing += [fw_id for fw_id in part if fw_id not in found]
     return missing
 
 
-def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield lists of `size` items, the last one shorter."""
-    chunk: list[Any] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+def _ids(backend: Backend, selection: Selection, batch: int) -> Iterator[list[int]]:
+    """Yield the ids by one part of the selection, the one that finds least, and of these what the other parts hold true of."""
+    if selection.nothing and not selection.fw_ids:
+        return
+    way = _way(backend, selection)
+    for ids in _found(backend, selection, way, batch):
+        kept = ids
+        if way != "workflows" and selection.speaks_of_workflows:
+            kept = _in_workflows(backend, selection, kept, batch)
+        if way != "attempts" and selection.speaks_of_attempts:
+            kept = with_attempts(backend, selection, kept, batch)
+        yield kept
 
 
-def pages(
-    backend: Backend, collection: str, query: Query, key: str, fields: Sequence[str], size: int
-) -> Iterator[list[dict[str, Any]]]:
-    """Yield the documents that match in the order of their ids, a page at a time, each page by a query of its own.
+def _way(backend: Backend, selection: Selection) -> str:
+    """Return by what the fireworks are found: "given", "workflows", "launches", "attempts" or "fireworks"."""
+    if selection.fw_ids:
+        return "given"
+    if selection.workflows:
+        return "workflows"
+    if selection.speaks_of_launches:
+        return "launches"
+    if not (selection.speaks_of_attempts or selection.metadata):
+        return "fireworks"
+    if backend.count(FIREWORKS, firework_query(selection), limit=FEW) < FEW:
+        return "fireworks"
+    return "attempts" if selection.speaks_of_attempts else "workflows"
 
-    So no cursor stands open while a batch is worked on, and what this work changes cannot come again.
-    """
-    last: Query = {}
-    while True:
-        page = list(
-            backend.find(
-                collection,
-                all_of([query, last]),
-                fields=dict.fromkeys(fields, 1),
-                sort=[(key, 1)],
-                limit=size,
-                max_time=LONGEST_SEARCH,
+
+def _found(backend: Backend, selection: Selection, way: str, batch: int) -> Iterator[list[int]]:
+    if way in ("given", "workflows"):
+        given = selection.fw_ids if way == "given" else _nodes(backend, selection, batch)
+        for part in chunks(given, batch):
+            yield _of_given(backend, selection, part, batch)
+    elif way == "launches":
+        yield from _ids_by_launches(backend, selection, batch)
+    elif way == "attempts":
+        yield from ids_by_attempts(backend, selection, batch)
+    else:
+        for page in pages(backend, FIREWORKS, firework_query(selection), "fw_id", ("fw_id",), batch):
+            yield [document["fw_id"] for document in page]
+
+
+def _nodes(backend: Backend, selection: Selection, batch: int) -> Iterator[int]:
+    """Yield the ids of all fireworks in the workflows that a selection of fireworks speaks of."""
+    seen: set[Any] = set()
+    for part in chunks(selection.workflows, batch) if selection.workflows else [()]:
+        query = of_workflows(replace(selection, workflows=tuple(part)))
+        for page in pages(backend, WORKFLOWS, query, "_id", ("nodes",), WHOLE_WORKFLOWS):
+            for workflow in page:
+                if workflow["_id"] not in seen:
+                    yield from sorted(workflow["nodes"])
+                if len(selection.workflows) > batch:  # a workflow may come again with further ids
+                    seen.add(workflow["_id"])
+
+
+def _in_workflows(backend: Backend, selection: Selection, ids: Sequence[int], batch: int) -> list[int]:
+    """Return those of some ids whose workflows are as the selection says."""
+    if not ids:
+        return []
+    wanted = set(ids)
+    kept: set[int] = set()
+    for part in chunks(selection.workflows, batch) if selection.workflows else [()]:
+        query = all_of([id_condition("nodes", ids), of_workflows(replace(selection, workflows=tuple(part)))])
+        for workflow in backend.find(WORKFLOWS, query, fields={"nodes": 1}):
+            kept |= wanted.intersection(workflow["nodes"])
+    return [fw_id for fw_id in ids if fw_id in kept]
+
+
+def _of_given(backend: Backend, selection: Selection, ids: Sequence[int], batch: int) -> list[int]:
+    """Return those of some ids that are as the selection says of fireworks and their active launches."""
+    query = firework_query(replace(selection, fw_ids=tuple(ids)))
+    wanted = launch_query(selection)
+    fields = {"fw_id": 1, "launches": 1} if wanted else {"fw_id": 1}
+    found = {doc["fw_id"]: doc for doc in backend.find(FIREWORKS, query, fields=fields, max_time=LONGEST_SEARCH)}
+    if wanted:
+        launch_ids = sorted({launch_id for firework in found.values() for launch_id in firework.get("launches") or ()})
+        matching = {
+            launch["launch_id"]
+            for some in chunks(launch_ids, batch)
+            for launch in backend.find(
+                LAUNCHES, all_of([id_condition("launch_id", some), wanted]), fields={"launch_id": 1}, max_time=LONGEST_SEARCH
             )
-        )
-        yield page
-        if len(page) < size:
-            return
-        last = {key: {"$gt": page[-1][key]}}
-
-
-def _ids_as_given(backend: Backend, selection: Selection, batch: int) -> Iterator[list[int]]:
-    conditions = firework_query(Selection(**{**vars(selection), "fw_ids": ()}))
-    for part in chunks(selection.fw_ids, batch):
-        query = all_of([_id_condition("fw_id", part), conditions])
-        found = {document["fw_id"] for document in backend.find(FIREWORKS, query, fields={"fw_id": 1}, max_time=LONGEST_SEARCH)}
-        yield [fw_id for fw_id in part if fw_id in found]
+        }
+        found = {fw_id: doc for fw_id, doc in found.items() if matching.intersection(doc.get("launches") or ())}
+    return [fw_id for fw_id in ids if fw_id in found]
 
 
 def _ids_by_launches(backend: Backend, selection: Selection, batch: int) -> Iterator[list[int]]:
@@ -223,15 +180,12 @@ def _ids_by_launches(backend: Backend, selection: Selection, batch: int) -> Iter
 
     In a database made by FireWorks, archived launches lie among the active ones: only the firework tells which is which.
     """
-    if selection.fw_ids:
-        yield from _ids_by_launches_of(backend, selection, batch)
-        return
-    conditions = all_of(_firework_conditions(selection))
+    conditions = firework_query(selection)
     seen: set[int] = set()
     for page in pages(backend, LAUNCHES, launch_query(selection), "launch_id", ("launch_id",), batch):
         if not page:
             return
-        listing = _id_condition("launches", [launch["launch_id"] for launch in page])
+        listing = id_condition("launches", [launch["launch_id"] for launch in page])
         found = []
         for firework in backend.find(FIREWORKS, all_of([listing, conditions]), fields={"fw_id": 1, "launches": 1}):
             if firework["fw_id"] not in seen:
@@ -241,38 +195,130 @@ def _ids_by_launches(backend: Backend, selection: Selection, batch: int) -> Iter
         yield found
 
 
-def _ids_by_launches_of(backend: Backend, selection: Selection, batch: int) -> Iterator[list[int]]:
-    """As `_ids_by_launches` for ids that were given: their active launches are asked, not all there are."""
-    conditions = all_of(_firework_conditions(selection))
-    wanted = launch_query(selection)
-    for part in chunks(selection.fw_ids, batch):
-        query = all_of([_id_condition("fw_id", part), conditions])
-        fireworks = backend.find(FIREWORKS, query, fields={"fw_id": 1, "launches": 1})
-        active = {firework["fw_id"]: firework.get("launches") or () for firework in fireworks}
-        launch_ids = sorted({launch_id for ids in active.values() for launch_id in ids})
-        matching = {
-            launch["launch_id"]
-            for some in chunks(launch_ids, batch)
-            for launch in backend.find(
-                LAUNCHES, all_of([_id_condition("launch_id", some), wanted]), fields={"launch_id": 1}, max_time=LONGEST_SEARCH
-            )
-        }
-        yield [fw_id for fw_id in part if matching.intersection(active.get(fw_id, ()))]
+# workflows
 
 
-def _sorted_ids(backend: Backend, batches: Iterable[list[int]], sort: Sort) -> list[int]:
-    """Return ids that no one query can sort, sorted by a field of their fireworks. Holds the ids and that field in memory."""
+def select_workflow_ids(
+    backend: Backend,
+    selection: Selection,
+    *,
+    batch: int = BATCH,
+    among: Sequence[Any] | None = None,
+    sort: Sort = (),
+    limit: int = 0,
+) -> Iterator[list[Any]]:
+    """Yield the `_id`s of the workflows selected, each once, some hundred at a time. among: only of these. Raises BadQuery.
+
+    Of launches and attempts one firework in the workflow is enough.
+    """
+    limit, sort = least(limit, selection.limit), order_of(selection, sort)
+    found = _workflows(backend, selection, batch, among)
+    if sort:
+        found = chunks(_sorted(backend, WORKFLOWS, "_id", found, by_nodes(sort), limit), batch)
+    yield from _at_most(found, limit)
+
+
+def count_workflows(backend: Backend, selection: Selection, *, limit: int = 0) -> int:
+    """Return how many workflows are selected, counting at most `limit` if given."""
+    limit = least(limit, selection.limit)
+    if not is_plain_of_workflows(selection):
+        return sum(len(ids) for ids in _at_most(_workflows(backend, selection, BATCH, None), limit))
+    return backend.count(WORKFLOWS, workflow_query(selection), limit=limit)
+
+
+def is_plain_of_workflows(selection: Selection) -> bool:
+    """Whether one query on the workflows answers for a selection of workflows."""
+    return not _firework_part(selection) and len(selection.fw_ids) <= BATCH and len(selection.workflows) <= BATCH
+
+
+def by_nodes(sort: Sort) -> Sort:
+    """Return an order of workflows in terms of their own fields."""
+    return [("nodes" if field == "fw_id" else field, direction) for field, direction in sort]
+
+
+def _firework_part(selection: Selection) -> Selection | None:
+    """Return what a selection of workflows says of their fireworks, None if nothing."""
+    if not (selection.qid or selection.launches_mode or selection.speaks_of_attempts):
+        return None
+    own = {"fw_ids": (), "nothing": False, "names": (), "workflows": (), "metadata": {}, "since": None, "until": None}
+    of_launches = {} if selection.launches_mode else {"states": (), "query": None}
+    return replace(selection, **own, **of_launches, limit=0, sort=None)  # type: ignore[arg-type]
+
+
+def _workflows(backend: Backend, selection: Selection, batch: int, among: Sequence[Any] | None) -> Iterator[list[Any]]:
+    part = _firework_part(selection)
+    if part is None:
+        for page in _workflow_pages(backend, selection, ("_id",), batch, among):
+            yield [workflow["_id"] for workflow in page]
+        return
+    named = among is not None or selection.fw_ids or selection.workflows or selection.nothing
+    if named or backend.count(WORKFLOWS, workflow_query(selection), limit=FEW) < FEW:
+        for page in _workflow_pages(backend, selection, ("nodes",), min(batch, WHOLE_WORKFLOWS), among):
+            yield _holding(backend, part, page, batch)
+        return
+    seen: set[Any] = set()
+    for ids in select_fw_ids(backend, part, batch=batch):
+        query = all_of([id_condition("nodes", ids), workflow_query(selection)]) if ids else {"_id": {"$in": []}}
+        for page in pages(backend, WORKFLOWS, query, "_id", ("_id",), batch):
+            found = [workflow["_id"] for workflow in page if workflow["_id"] not in seen]
+            seen.update(found)
+            yield found
+
+
+def _workflow_pages(
+    backend: Backend, selection: Selection, fields: Sequence[str], size: int, among: Sequence[Any] | None
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the workflows that are as the selection says of them, each once, a page at a time."""
+    limits: list[Query] = [{}] if among is None else [id_condition("_id", part) for part in chunks(among, size)]
+    fw_ids = list(chunks(selection.fw_ids, size)) if selection.fw_ids else [[]]
+    workflows = list(chunks(selection.workflows, size)) if selection.workflows else [[]]
+    queries = [
+        workflow_query(replace(selection, fw_ids=tuple(some), workflows=tuple(others))) for some in fw_ids for others in workflows
+    ]
+    seen: set[Any] = set()
+    for query in queries:
+        for limit in limits:
+            for page in pages(backend, WORKFLOWS, all_of([limit, query]), "_id", fields, size):
+                found = [workflow for workflow in page if workflow["_id"] not in seen]
+                if len(queries) > 1:  # a workflow may come again with further ids
+                    seen.update(workflow["_id"] for workflow in found)
+                if found:
+                    yield found
+
+
+def _holding(backend: Backend, part: Selection, workflows: Sequence[dict[str, Any]], batch: int) -> list[Any]:
+    """Return the `_id`s of those workflows that hold a firework that is as `part` says."""
+    nodes = [fw_id for workflow in workflows for fw_id in workflow["nodes"]]
+    if not nodes:
+        return []
+    hits = {fw_id for ids in select_fw_ids(backend, replace(part, fw_ids=tuple(nodes)), batch=batch) for fw_id in ids}
+    return [workflow["_id"] for workflow in workflows if not hits.isdisjoint(workflow["nodes"])]
+
+
+# order and number
+
+
+def _sorted(backend: Backend, collection: str, key: str, batches: Iterable[list[Any]], sort: Sort, limit: int) -> Iterator[Any]:
+    """Yield ids that no one query can sort, sorted by a field of their documents.
+
+    With a limit no more than these are held in memory, else all the ids, and that field.
+    """
     field, direction = sort[0]
-    found = [
-        ((sort_key(document, field), document["fw_id"]), document["fw_id"])
+    end = min if direction > 0 else max
+    found = (
+        (sort_key({field: end(document[field], default=None)} if field == "nodes" else document, field), document[key])
         for ids in batches
         if ids
-        for document in backend.find(FIREWORKS, _id_condition("fw_id", ids), fields={"fw_id": 1, field: 1})
-    ]
-    return [fw_id for _, fw_id in sorted(found, key=lambda pair: pair[0], reverse=direction < 0)]
+        for document in backend.find(collection, id_condition(key, ids), fields={key: 1, field: 1})
+    )
+    if limit:
+        chosen = heapq.nsmallest(limit, found) if direction > 0 else heapq.nlargest(limit, found)
+    else:
+        chosen = sorted(found, reverse=direction < 0)
+    return (document_id for _, document_id in chosen)
 
 
-def _at_most(batches: Iterable[list[int]], limit: int) -> Iterator[list[int]]:
+def _at_most(batches: Iterable[list[Any]], limit: int) -> Iterator[list[Any]]:
     left = limit
     for ids in batches:
         if ids:

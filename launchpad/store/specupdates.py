@@ -13,7 +13,7 @@ from launchpad.core.querytext import check_query
 from launchpad.errors import BadQuery, DocumentTooLarge
 from launchpad.store.embedded.updating import compile_update
 from launchpad.store.encoding import LARGEST_DOCUMENT, as_stored, encode
-from launchpad.store.selecting import resolved_value
+from launchpad.store.selection_queries import resolved_value
 
 #: What may be done to a field of a spec.
 OPERATORS = (

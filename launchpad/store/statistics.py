@@ -9,8 +9,10 @@ from typing import Any
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES
 from launchpad.core.documents import get_path, read_time
 from launchpad.core.selection import Selection
+from launchpad.store.paging import BATCH, LONGEST_SEARCH, chunks
 from launchpad.store.query_times import in_both_formats
-from launchpad.store.selecting import BATCH, LONGEST_SEARCH, all_of, chunks, resolved, select_fw_ids
+from launchpad.store.selecting import select_fw_ids
+from launchpad.store.selection_queries import all_of, resolved
 from launchpad.store.store import Store
 
 StateAndTime = tuple[str, dt.datetime | None]

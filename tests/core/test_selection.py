@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launchpad.core.selection import (
-    Selection,
-    doubtful_field,
-    fields_of,
-    name_pattern,
-    parse_ids,
-    parse_states,
-    shorten_ids,
-)
+from launchpad.core.selection import Selection, doubtful_field, fields_of
+from launchpad.core.selectiontext import name_pattern, parse_ids, parse_states, shorten_ids
 from launchpad.errors import BadIds, BadQuery, EmptySelection, UnknownState
 
 
@@ -47,7 +40,9 @@ def test_ids_are_read_in_the_order_given_and_each_once(text, ids):
         ("9-4", "ends before it begins"),
         ("1-99999999999", "more than 1000000 ids"),
         ("", "No id is given"),
-        (" , ", "No id is given"),
+        (" , ", "missing beside a comma"),
+        ("1,,2", "missing beside a comma in '1,,2'"),
+        (",1", "missing beside a comma"),
     ],
 )
 def test_ids_that_cannot_be_meant_are_refused(text, sentence):

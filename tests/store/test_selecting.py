@@ -13,14 +13,8 @@ from launchpad.core.selection import Selection
 from launchpad.errors import BadQuery
 from launchpad.store.backend import Insert, Update
 from launchpad.store.query_times import in_both_formats
-from launchpad.store.selecting import (
-    count_fireworks,
-    firework_query,
-    launch_query,
-    missing_ids,
-    select_fw_ids,
-    workflow_query,
-)
+from launchpad.store.selecting import count_fireworks, missing_ids, select_fw_ids
+from launchpad.store.selection_queries import firework_query, launch_query, workflow_query
 from launchpad.store.sorting import find_sorted
 
 NOON = dt.datetime(2026, 1, 31, 12, 0, tzinfo=dt.timezone.utc)

@@ -14,7 +14,7 @@ import argparse
 import datetime as dt
 
 from launchpad.core.durations import parse_moment
-from launchpad.core.selection import parse_ids
+from launchpad.core.selectiontext import parse_ids
 from lpad import confirmation, options, output, session
 
 

@@ -13,7 +13,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from lpad import options, session
 from lpad.listing import Listing
@@ -23,18 +22,17 @@ COLUMNS = ("fw_id", "name", "state", "created_on", "updated_on", "error")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_selection(parser)
-    options.add_display(parser, ("created_on", "updated_on", "fw_id", "name", "state"))
+    options.add_display(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     selection = options.read_selection(args)
-    order: dict[str, Any] = {"sort": options.read_sort(args), "limit": args.max}
     with session.open_launchpad(args) as launchpad:
         listing = Listing(
-            count=lambda: launchpad.count_fireworks(selection, limit=args.max),
-            ids=lambda: launchpad.select_fw_ids(selection, **order),
-            documents=lambda display: launchpad.read_fireworks(selection, display, **order),
-            fields=lambda paths: launchpad.read_firework_fields(selection, paths, **order),
+            count=lambda: launchpad.count_fireworks(selection),
+            ids=lambda: launchpad.select_fw_ids(selection),
+            documents=lambda display: launchpad.read_fireworks(selection, display),
+            fields=lambda paths: launchpad.read_firework_fields(selection, paths),
         )
         count = listing.show(args, COLUMNS)
         session.tell_unusual_field(args, "fireworks")

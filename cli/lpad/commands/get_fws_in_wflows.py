@@ -14,7 +14,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from launchpad.core.selection import Selection, parse_ids, parse_states
+from launchpad.core.selection import Selection
+from launchpad.core.selectiontext import parse_ids, parse_states
 from lpad import options, session
 from lpad.commands.get_fws import COLUMNS
 from lpad.listing import Listing
@@ -31,11 +32,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-lm", "--launches_mode", action="store_true", help="-fwq and -fws speak about active launches of the fireworks"
     )
     group.add_argument("--qid", metavar="ID", help="the id that a queue gave to the reservation")
-    options.add_display(parser, ("created_on", "updated_on", "fw_id", "name", "state"))
+    options.add_order(parser)
+    options.add_display(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     workflows, fireworks = _read_selection(args, "wf"), _read_selection(args, "fw")
+    args.selection, args.noun = fireworks, "fireworks"  # of which the session warns, if a field of the query does not exist
     sort = options.read_sort(args)
     with session.open_launchpad(args) as launchpad:
 
@@ -64,9 +67,9 @@ def _read_selection(args: argparse.Namespace, prefix: str) -> Selection:
     if query is not None:
         check_query(query)
     return Selection(
-        fw_ids=parse_ids(" ".join(given["fw_id"])) if given["fw_id"] else (),
+        fw_ids=parse_ids(" ".join(given["fw_id"]), f"-{prefix}i") if given["fw_id"] else (),
         names=tuple(dict.fromkeys(given["name"] or ())),
-        states=parse_states(",".join(given["state"])) if given["state"] else (),
+        states=parse_states(",".join(given["state"]), f"-{prefix}s") if given["state"] else (),
         query=query,
         launches_mode=args.launches_mode and prefix == "fw",
         qid=args.qid if prefix == "fw" else None,

@@ -26,8 +26,8 @@ COLUMNS = ("name", "state", "states_list", "created_on", "updated_on")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    options.add_selection(parser, "workflows", launches=False)
-    options.add_display(parser, ("created_on", "updated_on", "fw_id", "name", "state"))
+    options.add_selection(parser, "workflows")
+    options.add_display(parser)
     parser.add_argument(
         "-t", "--table", dest="output", action="store_const", const="table", default=argparse.SUPPRESS, help="as -o table"
     )
@@ -35,14 +35,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     selection = options.read_selection(args)
-    sort = [(field.replace("fw_id", "nodes"), direction) for field, direction in options.read_sort(args) or ()]
-    order: dict[str, Any] = {"sort": sort, "limit": args.max}
     with session.open_launchpad(args) as launchpad:
         listing = Listing(
-            count=lambda: launchpad.count_workflows(selection, limit=args.max),
-            ids=lambda: launchpad.select_wf_ids(selection, **order),
-            documents=lambda display: _fitting(launchpad.read_workflows(selection, display, **order), args.output),
-            fields=lambda paths: launchpad.read_workflow_fields(selection, paths, **order),
+            count=lambda: launchpad.count_workflows(selection),
+            ids=lambda: launchpad.select_wf_ids(selection),
+            documents=lambda display: _fitting(launchpad.read_workflows(selection, display), args.output),
+            fields=lambda paths: launchpad.read_workflow_fields(selection, paths),
         )
         count = listing.show(args, COLUMNS)
         session.tell_unusual_field(args, "workflows")

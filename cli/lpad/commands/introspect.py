@@ -15,13 +15,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from launchpad.core.selection import shorten_ids
+from launchpad.core.selectiontext import shorten_ids
 from launchpad.errors import ConflictingOptions
 from lpad import options, output, session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    options.add_selection(parser)
+    options.add_selection(parser, order=False)
     group = parser.add_argument_group("what is compared")
     group.add_argument(
         "-m", "--max", type=options.whole_number, default=100, metavar="N", help="at most so many of either (default: 100)"
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     with session.open_launchpad(args) as launchpad:
         found = launchpad.introspect(selection, limit=args.max, threshold=args.threshold)
         if not found["fizzled"]:
-            output.note(f"No such firework has failed. {launchpad.doubt(selection)}".strip())
+            output.note("No such firework has failed.")
     if args.output in ("json", "yaml"):
         output.show(found, args.output)
         return 0

@@ -61,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    selection = options.read_selection(args).require()
+    selection = options.read_changed(args)
     wishes = {name: getattr(args, name) for name in ("task_level", "recover_mode", "clear_recovery", "running", "revive_held")}
     wishes["launch_ids"] = tuple(args.launch_id or ())
     _check_wishes(args, len(selection.fw_ids))
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             )
         output.show_report(report, args.output)
         if not report.outcomes:
-            output.note(f"Nothing matches {selection.describe()}. {launchpad.doubt(selection)}".strip())
+            output.note(f"Nothing matches {selection.describe()}.")
     return 1 if args.fail_if_none and not report.outcomes else report.exit_code
 
 

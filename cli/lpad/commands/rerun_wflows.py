@@ -18,7 +18,7 @@ from lpad import changing
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    changing.configure(parser, changing.WORKFLOWS)
+    changing.configure(parser, changing.WORKFLOWS, failed=False)
     group = parser.add_argument_group("what is rerun, and how it starts")
     group.add_argument("--failed", action="store_true", help="only what is FIZZLED, and what ran below it")
     changing.add_task_level(group)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 
-from launchpad.errors import ConflictingOptions
 from lpad import changing
 
 
@@ -22,8 +21,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.workflows and (args.launches_mode or args.qid):
-        raise ConflictingOptions("-wf chooses workflows; --launches_mode and --qid choose fireworks.", hint="Leave one away.")
     noun = changing.WORKFLOWS if args.workflows else changing.FIREWORKS
     wishes = {"priority": args.priority, "whole_workflows": args.workflows}
     return changing.run(args, lambda launchpad: launchpad.set_priority, noun, **wishes)

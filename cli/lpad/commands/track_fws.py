@@ -21,13 +21,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is shown")
     group.add_argument("-c", "--include", nargs="+", default=(), metavar="FILE", help="only these files")
     group.add_argument("-x", "--exclude", nargs="+", default=(), metavar="FILE", help="not these files")
-    options.add_maximum(group)
 
 
 def run(args: argparse.Namespace) -> int:
     selection = options.read_selection(args)
     with session.open_launchpad(args) as launchpad:
-        found = launchpad.read_trackers(selection, include=args.include, exclude=args.exclude, limit=args.max)
+        found = launchpad.read_trackers(selection, include=args.include, exclude=args.exclude)
         if args.output in ("json", "yaml"):
             count = output.show_list(found, args.output, ())
         else:

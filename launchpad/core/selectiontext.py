@@ -1,0 +1,204 @@
+"""The parts of a selection as people type them: ids, states, names with wild cards, metadata, regular expressions.
+
+`option` says in an error whose text it was; "" in Python, where nobody typed one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from launchpad.core.states import STATES
+from launchpad.errors import BadIds, BadQuery, UnknownState
+
+#: More ids than this in one range are a slip of the finger.
+LONGEST_RANGE = 1_000_000
+
+#: Ids are stored as 64-bit numbers.
+LARGEST_ID = 2**63 - 1
+
+_IDS_HINT = "Write ids as 7, as a list 1,4,9 or as a range 4-9."
+_LIST_HINT = "Ids stand apart by spaces, commas or lines, also in brackets, as `lpad get_fws … -d ids` prints them."
+
+
+def parse_ids(text: str, option: str = "") -> tuple[int, ...]:
+    """Return the ids of a text such as ``1,4-9 12``, each once, in the order given. Raises BadIds.
+
+    A comma at the end is fine; nothing between two of them is not: something was left out, as by an empty variable in a script.
+    """
+    ids: dict[int, None] = {}
+    if re.search(r",\s*,|^\s*,", text):
+        raise BadIds(_of(option, f"An id is missing beside a comma in {shorten(text.strip())!r}."), hint=_IDS_HINT)
+    for part in _parts(text):
+        where = "" if part == text.strip() else f" (in {shorten(text)!r})"
+        ids.update(dict.fromkeys(_id_or_range(part, option, where, _IDS_HINT)))
+    if not ids:
+        raise BadIds(_of(option, "No id is given."), hint=_IDS_HINT)
+    return tuple(ids)
+
+
+def parse_listed_ids(text: str, source: str) -> tuple[int, ...]:
+    """Return the ids of a file or a pipe, each once: apart by spaces, commas or lines, also a list in JSON or YAML.
+
+    An empty list, ``[]``, is one of no ids; a text with nothing in it is an error: what should have written it has failed.
+    source: what it was read from, as errors name it. Raises BadIds.
+    """
+    if not text.strip():
+        raise BadIds(f"{source} holds no ids.", hint="Did the command that should have written them fail?")
+    ids: dict[int, None] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = line.strip().removeprefix("- ").removeprefix("[").removesuffix("]")
+        for part in _parts(bare):
+            ids.update(dict.fromkeys(_id_or_range(part, "", f" (line {number} of {source})", _LIST_HINT)))
+    return tuple(ids)
+
+
+def _parts(text: str) -> Iterable[str]:
+    return filter(None, re.split(r"[,\s]+", text))
+
+
+def _id_or_range(part: str, option: str, where: str, hint: str) -> range:
+    match = re.fullmatch(r"([0-9]{1,20})(?:-([0-9]{1,20}))?", part)
+
+    def refuse(problem: str, way_out: str = hint) -> NoReturn:
+        raise BadIds(_of(option, problem), hint=way_out)
+
+    if not match:
+        refuse(f"{shorten(part)!r}{where} is no id and no range of ids.")
+    first = int(match[1])
+    last = int(match[2] or first)
+    if first < 1 or last > LARGEST_ID:
+        refuse(f"{part!r}{where} cannot be an id: ids are whole numbers from 1 on.")
+    if last < first:
+        refuse(f"The range {part!r}{where} ends before it begins.", f"Perhaps {last}-{first}?")
+    if last - first >= LONGEST_RANGE:
+        refuse(f"The range {part!r}{where} names more than {LONGEST_RANGE} ids.", "Choose with -n, -s or -q instead.")
+    return range(first, last + 1)
+
+
+def parse_states(text: str, option: str = "") -> tuple[str, ...]:
+    """Return the states of a text such as ``fizzled,Running``, in capitals, each once. Raises UnknownState."""
+    states: dict[str, None] = {}
+    for part in _parts(text):
+        state = part.upper()
+        if state not in STATES:
+            near = difflib.get_close_matches(state, STATES, n=1, cutoff=0.5)
+            hint = f"Did you mean {near[0]}?" if near else f"The states are {', '.join(STATES)}."
+            raise UnknownState(_of(option, f"There is no state {shorten(part)!r}."), hint=hint)
+        states[state] = None
+    if not states:
+        raise UnknownState(_of(option, "No state is given."), hint=f"The states are {', '.join(STATES)}.")
+    return tuple(states)
+
+
+def parse_metadata(texts: Iterable[str], option: str = "--meta") -> dict[str, tuple[Any, ...]]:
+    """Return the values asked for by path, of texts such as ``set=trial`` or ``input.cutoff=500``. Raises BadQuery.
+
+    A value is read as JSON where it is JSON, else it is a text: ``500`` is a number, ``"500"`` (in quotes) a text.
+    """
+    wanted: dict[str, tuple[Any, ...]] = {}
+    for text in texts:
+        path, equals, value = text.partition("=")
+        if not equals:
+            raise BadQuery(
+                f"{option} {shorten(text)!r} has no value.", hint="Write KEY=VALUE, as in set=trial or input.cutoff=500."
+            )
+        wanted[path] = (*wanted.get(path, ()), _json_or_text(value))
+    check_metadata(wanted, option)
+    return wanted
+
+
+def check_metadata(paths: Iterable[str], option: str = "metadata") -> None:
+    """Raise BadQuery for a path into the metadata that cannot be one."""
+    for path in paths:
+        parts = path.split(".")
+        if not all(parts) or any(part.startswith("$") for part in parts) or "\0" in path:
+            raise BadQuery(
+                f"{option}: {shorten(path)!r} is no key of metadata.", hint="Dots stand between nested keys: input.cutoff."
+            )
+
+
+def _json_or_text(text: str) -> Any:
+    def refuse(constant: str) -> NoReturn:  # NaN and Infinity are Python's, not JSON's
+        raise ValueError(constant)
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return text
+
+
+def check_expression(pattern: str, option: str = "") -> str:
+    """Return a regular expression that can be read. Raises BadQuery that points at the place."""
+    try:
+        re.compile(pattern)
+    except re.error as problem:
+        where = "" if problem.pos is None else f" at column {problem.pos + 1}"
+        raise BadQuery(
+            _of(option, f"The regular expression {shorten(pattern)!r} cannot be read{where}: {problem.msg}."),
+            hint="A backslash takes a sign's special meaning away, as in \\( or \\*.",
+        ) from None
+    except (OverflowError, RecursionError):
+        raise BadQuery(_of(option, f"The regular expression {shorten(pattern)!r} is too large.")) from None
+    if "\0" in pattern:
+        raise BadQuery(_of(option, "A regular expression cannot hold the character NUL."))
+    return pattern
+
+
+def name_pattern(name: str, option: str = "") -> str | None:
+    """Return a regular expression for a name with wild cards, None for a plain name. Raises BadQuery.
+
+    It begins with ``^`` and the plain beginning of the name, so that an index on names helps, and means the same to Python and to
+    MongoDB.
+    """
+    if not re.search(r"[*?]|\[[^]]", name):
+        return None
+    pattern = "^" + "".join(_wild_card(part) for part in re.findall(r"\[!?\]?[^]]*\]|.", name, re.DOTALL))
+    pattern = pattern.removesuffix(_ANYTHING) if pattern.endswith(_ANYTHING) else pattern + r"$(?!\n)"
+    try:
+        re.compile(pattern)
+    except re.error:
+        raise BadQuery(
+            _of(option, f"The pattern {name!r} cannot be read."), hint="A set is written [abc], [a-z] or [!abc]."
+        ) from None
+    return pattern
+
+
+_ANYTHING = r"[\s\S]*"
+
+
+def _wild_card(part: str) -> str:
+    if part == "*":
+        return _ANYTHING
+    if part == "?":
+        return r"[\s\S]"
+    if len(part) == 1:
+        return re.escape(part)
+    negated = part[1] == "!"
+    inside = part[2 if negated else 1 : -1].replace("\\", "\\\\").replace("[", r"\[").replace("]", r"\]").replace("^", r"\^")
+    return f"[{'^' if negated else ''}{inside}]"
+
+
+def shorten(text: str, length: int = 60) -> str:
+    """Return the text, its middle left out if it is longer than `length`."""
+    return text if len(text) <= length else f"{text[: length - 12]}…{text[-11:]}"
+
+
+def shorten_ids(fw_ids: Sequence[int], most: int = 10) -> str:
+    """Return ids as one types them, neighbours joined to ranges, cut off after `most` parts."""
+    parts: list[list[int]] = []
+    for fw_id in fw_ids:
+        if parts and fw_id == parts[-1][-1] + 1:
+            parts[-1][1:] = [fw_id]
+        else:
+            parts.append([fw_id])
+    shown = [str(ends[0]) if len(ends) == 1 else f"{ends[0]}-{ends[-1]}" for ends in parts[:most]]
+    return ",".join(shown + (["…"] if len(parts) > most else []))
+
+
+def _of(option: str, sentence: str) -> str:
+    """Return a sentence that says which option it speaks of."""
+    return f"{option}: {sentence}" if option else sentence
