@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from launchpad.core.changes import Outcome, Plan
 from launchpad.core.documents import iso, read_time
@@ -14,14 +16,17 @@ from launchpad.core.launches import ended_fields, failed_action
 from launchpad.core.liveness import is_live, last_heartbeat, run_seconds
 from launchpad.core.refresh import plan_refresh
 from launchpad.core.report import Report
-from launchpad.core.selection import Selection
+from launchpad.core.selection import Selection, shorten_ids
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ENDED, FIZZLED, RESERVED, RUNNING
 from launchpad.errors import UnknownLaunch
 from launchpad.operating import Operating
-from launchpad.store import losing, reading_queries
+from launchpad.store import leases, losing, reading_queries
 from launchpad.store.changing import change_workflows
 from launchpad.store.duplicates import fireworks_with_launches
+
+if TYPE_CHECKING:
+    from launchpad.model import Firework, FWorker
 
 logger = logging.getLogger("launchpad")
 
@@ -53,6 +58,19 @@ class Reservation:
 
 class Detecting(Operating):
     """What finds lost runs and forgotten reservations, and brings them back. A part of `LaunchPad`."""
+
+    if TYPE_CHECKING:  # of `Working` and `Recovering`, beside which this class always stands
+
+        def checkout_fw(
+            self,
+            fworker: FWorker,
+            launch_dir: str | os.PathLike[str],
+            fw_id: int | None = None,
+            host: str | None = None,
+            ip: str | None = None,
+            state: str = RUNNING,
+        ) -> tuple[Firework, int] | tuple[None, None]: ...
+        def recover(self) -> list[str]: ...
 
     def find_lost_runs(
         self,
@@ -219,6 +237,42 @@ class Detecting(Operating):
         if rerun and found:
             self.cancel_reservations(Selection(fw_ids=tuple(reservation.fw_id for reservation in found)))
         return [reservation.launch_id for reservation in found if reservation.launch_id is not None]
+
+    def maintain(self, infinite: bool = True, maintain_interval: float | None = None) -> None:
+        """Look after what others left behind: interrupted changes, lost runs, reservations that nobody took up.
+
+        infinite: again and again, until it is interrupted; maintain_interval: how many seconds apart (MAINTAIN_INTERVAL).
+        Workers do the same between their jobs, but for the reservations.
+        """
+        interval = self.settings.maintain_interval if maintain_interval is None else maintain_interval
+        pause = threading.Event()
+        while True:
+            for sentence in self.recover():
+                logger.info("%s", sentence)
+            lost, fw_ids, _ = self.detect_lostruns(fizzle=True)
+            unreserved = self.detect_unreserved(rerun=True)
+            logger.info("%d lost runs (fireworks %s), %d old reservations.", len(lost), shorten_ids(fw_ids), len(unreserved))
+            if not infinite:
+                return
+            pause.wait(interval)
+
+    def reserve_fw(
+        self,
+        fworker: FWorker,
+        launch_dir: str | os.PathLike[str],
+        host: str | None = None,
+        ip: str | None = None,
+        fw_id: int | None = None,
+    ) -> tuple[Firework, int] | tuple[None, None]:
+        """Reserve a firework for a queue's job and return it with its launch id, or (None, None)."""
+        return self.checkout_fw(fworker, launch_dir, fw_id=fw_id, host=host, ip=ip, state=RESERVED)
+
+    def set_reservation_id(self, launch_id: int, reservation_id: str | int) -> None:
+        """Note which id a queue gave to a reservation; one that has an id keeps it, which is logged. Raises UnknownLaunch."""
+        if not losing.whole_launches(self.store, [launch_id]):
+            raise UnknownLaunch(launch_id=launch_id)
+        if not leases.name_reservation(self.store, launch_id, str(reservation_id)):
+            logger.error("Launch %d is no reservation without an id; %s is not noted.", launch_id, reservation_id)
 
     def cancel_reservation(self, launch_id: int) -> None:
         """Set the firework of a reservation back to READY. Raises UnknownLaunch."""

@@ -202,9 +202,9 @@ class Holding(Batching):
         """Bring archived workflows back, exactly as they were where the history knows how they were archived."""
         return self.carry_out(Unarchive(self), selection, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
 
-    def set_priority(
+    def set_priorities(
         self,
-        selection: Selection | int,
+        selection: Selection,
         priority: int,
         *,
         whole_workflows: bool = False,
@@ -213,7 +213,7 @@ class Holding(Batching):
         reason: str = "",
         progress: Progress = None,
     ) -> Report:
-        """Set the priority of the fireworks selected, or of one named by its id: what has a higher one runs sooner."""
+        """Set the priority of fireworks: what has a higher one runs sooner. Raises BadDocument for what is no 64-bit number."""
         if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) >= 2**63:
             raise BadDocument(f"A priority is a whole number of at most 64 bits, not {priority!r}.")
 
@@ -221,8 +221,7 @@ class Holding(Batching):
             return plan_priority(snapshot, targets, priority)
 
         operation = Simple("set_priority", "set priorities", planner, whole_workflows=whole_workflows)
-        chosen = selection if isinstance(selection, Selection) else one(selection)
-        return self.carry_out(operation, chosen, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
+        return self.carry_out(operation, selection, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
 
     def update_fireworks(
         self,
@@ -282,6 +281,10 @@ class Holding(Batching):
     def archive_wf(self, fw_id: int) -> None:
         """Archive the workflow of a firework."""
         log_refused(self.archive(one(fw_id)))
+
+    def set_priority(self, fw_id: int, priority: int) -> None:
+        """Set the priority of one firework. Raises UnknownFirework, BadDocument."""
+        log_refused(self.set_priorities(one(fw_id), priority))
 
     def update_spec(self, fw_ids: Iterable[int], spec_document: Mapping[str, Any], mongo: bool = False) -> None:
         """Change the specs of fireworks, as `update_fireworks` does; those that cannot be are logged."""

@@ -15,6 +15,7 @@ from launchpad.checkout import Working
 from launchpad.config import find_settings, settings_from_values
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.deleting import Deleting
+from launchpad.describing import Describing
 from launchpad.detecting import Detecting
 from launchpad.errors import UsageError
 from launchpad.holding import Holding
@@ -35,7 +36,9 @@ logger = logging.getLogger("launchpad")
 COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs", RERUNS, ENTRIES, PLANS)
 
 
-class LaunchPad(Reading, Analysing, Adding, Detecting, Operating, Holding, Deleting, Recording, Recovering, Upkeep, Working):
+class LaunchPad(
+    Reading, Analysing, Adding, Detecting, Operating, Holding, Deleting, Recording, Recovering, Upkeep, Working, Describing
+):
     """Workflows in a database: added, read, checked out, completed, rerun.
 
     The arguments are FireWorks'. `host` may also be a MongoDB address, or ``sqlite:///path`` for the embedded store. Without
@@ -91,6 +94,11 @@ class LaunchPad(Reading, Analysing, Adding, Detecting, Operating, Holding, Delet
         """Open the database that a dictionary with the keys of my_launchpad.yaml names."""
         return cls.from_settings(settings_from_values(d))
 
+    @classmethod
+    def from_format(cls, f_str: str, f_format: str = "json") -> LaunchPad:
+        """Open the database that a text, "json" or "yaml", with the keys of my_launchpad.yaml names."""
+        return cls._read(f_str, f_format, "The text")
+
     @property
     def name(self) -> str:
         """What a reset asks for: the database's name, or the embedded file's."""
@@ -128,8 +136,11 @@ class LaunchPad(Reading, Analysing, Adding, Detecting, Operating, Holding, Delet
         self.tuneup()
         logger.info("The database %s is empty now.", backend.where)
 
-    def tuneup(self) -> None:
-        """Make the indexes that are missing; those of FireWorks, or anybody's, are left in place."""
+    def tuneup(self, bkground: bool = True) -> None:
+        """Make the indexes that are missing; those of FireWorks, or anybody's, are left in place.
+
+        bkground: without effect, as in any MongoDB since 4.2: nobody is held up meanwhile.
+        """
         for collection, indexes in INDEXES.items():
             self.store.backend.create_indexes(collection, indexes)
         self.store.backend.create_indexes(FIREWORKS, user_indexes(self.settings.user_indices))

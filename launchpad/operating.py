@@ -112,7 +112,7 @@ class Operating(Batching):
         """
         chosen = {} if recover_launch in (None, "last") else {fw_id: int(recover_launch or 0)}
         if recover_launch is not None:
-            self.get_recovery(fw_id, recover_launch)
+            self.find_recovery(fw_id, recover_launch)
         report = self.rerun(
             Selection(fw_ids=(fw_id,)),
             task_level=recover_launch is not None,
@@ -125,7 +125,7 @@ class Operating(Batching):
                 logger.info("Firework %d is not rerun: it %s.", outcome.fw_id, outcome.text)
         return [o.fw_id for o in report.changed if o.role in ("target", "duplicate")]
 
-    def get_recovery(self, fw_id: int, launch_id: int | str = "last") -> dict[str, Any]:
+    def find_recovery(self, fw_id: int, launch_id: int | str = "last") -> dict[str, Any]:
         """Return what a task-level rerun of this firework would resume from: checkpoint, `_prev_dir`, `_launch_id`.
 
         launch_id: "last", the newest attempt that has a checkpoint, or one attempt. Raises UnknownFirework, NoCheckpoint.
@@ -142,9 +142,25 @@ class Operating(Batching):
                 raise UnknownLaunch(f"Launch {launch_id} is no attempt of firework {fw_id}.", launch_id=launch_id)
             if recovery.checkpoint_of(launch) is None:
                 raise NoCheckpoint(fw_id=fw_id, launch_id=launch_id)
-        found = recovery.recovery_from(launch, None)
-        del found["_mode"]
-        return found
+        return _without_mode(launch)
+
+    def get_recovery(self, launch_id: int) -> dict[str, Any]:
+        """Return what a task-level rerun would resume from this launch, archived or not, as `find_recovery` does.
+
+        Raises UnknownLaunch, NoCheckpoint.
+        """
+        launch = self.store.launches([launch_id]).get(launch_id)
+        if launch is None:
+            raise UnknownLaunch(launch_id=launch_id)
+        if recovery.checkpoint_of(launch) is None:
+            raise NoCheckpoint(fw_id=launch["fw_id"], launch_id=launch_id)
+        return _without_mode(launch)
+
+
+def _without_mode(launch: Mapping[str, Any]) -> dict[str, Any]:
+    found = recovery.recovery_from(launch, None)
+    del found["_mode"]
+    return found
 
 
 def _check_options(task_level: bool, launch_ids: Mapping[int, int], recover_mode: str | None, clear_recovery: bool) -> None:

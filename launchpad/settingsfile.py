@@ -86,7 +86,11 @@ def write_settings_file(path: Path, values: Mapping[str, Any], *, overwrite: boo
     """Write a settings file that only the user can read, whole or not at all. Raises ConfigurationError."""
     from launchpad.model.yaml_text import write_yaml
 
-    text = write_yaml(dict(values))
+    write_private_file(path, write_yaml(dict(values)), overwrite=overwrite)
+
+
+def write_private_file(path: Path, text: str, *, overwrite: bool) -> None:
+    """Write a text that only the user can read, whole or not at all. Raises ConfigurationError."""
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
         try:

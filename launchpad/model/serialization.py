@@ -63,7 +63,7 @@ class Serializable:
 
     def to_file(self, filename: FileName, f_format: str | None = None, **kwargs: Any) -> None:
         """Write the object to a file, in the format its name ends in unless one is given."""
-        text = self.to_format(f_format or _format_of(filename), **kwargs)
+        text = self.to_format(f_format or format_of(filename), **kwargs)
         try:
             Path(filename).write_text(text, encoding="utf-8")
         except OSError as error:
@@ -81,7 +81,7 @@ class Serializable:
             text = _read_text(filename)
         except BadDocument as error:
             raise cls._error(str(error), hint=error.hint) from None
-        return cls._read(text, f_format or _format_of(filename), str(filename))
+        return cls._read(text, f_format or format_of(filename), str(filename))
 
     @classmethod
     def _read(cls: type[Self], text: str, f_format: str, where: str) -> Self:
@@ -102,7 +102,7 @@ class Serializable:
 
 def read_document(filename: FileName, f_format: str | None = None) -> Any:
     """Return what a YAML or JSON file holds, as plain Python values. Raises BadDocument saying where."""
-    return parse(_read_text(filename), f_format or _format_of(filename), str(filename))
+    return parse(_read_text(filename), f_format or format_of(filename), str(filename))
 
 
 def parse(text: str, f_format: str = "json", where: str = "The text") -> Any:
@@ -167,7 +167,8 @@ def _read_text(filename: FileName) -> str:
         raise BadDocument(f"{filename} is no text in UTF-8: byte {error.start + 1} does not belong there.") from None
 
 
-def _format_of(filename: FileName) -> str:
+def format_of(filename: FileName) -> str:
+    """Return the format that a file's name ends in. Raises BadDocument."""
     ending = Path(filename).suffix.removeprefix(".").lower()
     if ending not in FORMATS:
         raise BadDocument(f"Cannot tell the format of {filename}: its name must end in .json, .yaml or .yml.")

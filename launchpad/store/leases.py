@@ -30,6 +30,17 @@ def start_reserved(store: Store, launch_id: int, fields: Mapping[str, Any]) -> b
     return store.write(LAUNCHES, [Update({"launch_id": launch_id, "state": RESERVED}, {"$set": dict(fields)})]).matched == 1
 
 
+def name_reservation(store: Store, launch_id: int, reservation_id: str) -> bool:
+    """Put a queue's id into the reservation of a launch; False when there is none, or it has an id."""
+    launch = store.backend.find_one(LAUNCHES, {"launch_id": launch_id}, fields={"state_history": 1}) or {}
+    for number, entry in enumerate(launch.get("state_history") or ()):
+        if entry.get("state") == RESERVED and "reservation_id" not in entry:
+            place = f"state_history.{number}"
+            filter_ = {"launch_id": launch_id, f"{place}.state": RESERVED, f"{place}.reservation_id": {"$exists": False}}
+            return store.write(LAUNCHES, [Update(filter_, {"$set": {f"{place}.reservation_id": reservation_id}})]).matched == 1
+    return False
+
+
 def end(store: Store, launch_id: int, token: str | None, fields: dict[str, Any], *, also: tuple[str, ...] = ()) -> bool:
     """End a launch with these fields; True also when this very end is there already, for the caller may have to repeat it.
 

@@ -191,7 +191,7 @@ def test_a_rerun_by_fireworks_follows_one_of_ours_and_loses_no_attempt(launchpad
     assert neighbour.do("complete", launch_id=2, state="FIZZLED") is None
     assert neighbour.do("rerun", fw_id=1) is None
     assert states(launchpad) == {"A": "READY", "B": "WAITING"}
-    assert launchpad.get_recovery(1, 1)["_launch_id"] == 1, "our archived launch is still an attempt of the firework"
+    assert launchpad.get_recovery(1)["_launch_id"] == 1, "our archived launch is still an attempt of the firework"
     assert neighbour.do("claim", fw_id=1) is None
     assert neighbour.do("complete", launch_id=3) is None
     assert launchpad.rerun_fw(1) == [1]

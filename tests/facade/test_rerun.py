@@ -54,7 +54,7 @@ def test_rerun_fw_returns_what_was_set_back_by_name(launchpad: LaunchPad, fill: 
 
 def test_rerun_fw_resumes_from_the_last_launch(launchpad: LaunchPad, fill: Callable[..., None]):
     fill(make_workflow("A→B", A="COMPLETED", B="FIZZLED"))
-    expected = launchpad.get_recovery(2)
+    expected = launchpad.find_recovery(2)
     assert launchpad.rerun_fw(2, recover_launch="last", recover_mode="cp") == [2]
     assert fireworks(launchpad)[2]["spec"]["_recovery"] == {**expected, "_mode": "cp"}
     assert (expected["_launch_id"], expected["_prev_dir"]) == (2, "/scratch/launcher_2")
@@ -63,7 +63,7 @@ def test_rerun_fw_resumes_from_the_last_launch(launchpad: LaunchPad, fill: Calla
 def test_rerun_fw_resumes_from_a_launch_that_was_archived_by_an_earlier_rerun(launchpad: LaunchPad, fill: Callable[..., None]):
     fill(make_workflow("A", A="FIZZLED"))
     launchpad.rerun_fw(1)
-    assert launchpad.get_recovery(1)["_launch_id"] == 1
+    assert launchpad.find_recovery(1)["_launch_id"] == 1
     launchpad.rerun_fw(1, recover_launch=1, recover_mode="prev_dir")
     assert fireworks(launchpad)[1]["spec"]["_launch_dir"] == "/scratch/launcher_1"
 

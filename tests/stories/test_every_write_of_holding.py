@@ -92,7 +92,7 @@ OPERATIONS = (
     doing("unarchive", first(two_workflows, lambda lp: lp.archive(ALL)), lambda lp: lp.unarchive(named("one *"))),
     doing("delete", two_workflows, lambda lp: lp.delete(named("one *"))),
     doing("delete all, what runs too", first(two_workflows, one_runs), lambda lp: lp.delete(ALL, running=True)),
-    doing("set priorities", two_workflows, lambda lp: lp.set_priority(ALL, 7)),
+    doing("set priorities", two_workflows, lambda lp: lp.set_priorities(ALL, 7)),
     doing("update specs", CHAIN_FAILED, lambda lp: lp.update_fireworks(Selection(states=("FIZZLED", "WAITING")), {"p.q": [1]})),
     doing("rerun a workflow", two_workflows, lambda lp: lp.rerun(named("one *"), whole_workflows=True, failed=True)),
     doing("give up lost runs", first(one_runs, lambda lp: let_leases_run_out(lp.store.backend)), give_up_lost_runs),

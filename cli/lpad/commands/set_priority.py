@@ -23,4 +23,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     noun = changing.WORKFLOWS if args.workflows else changing.FIREWORKS
     wishes = {"priority": args.priority, "whole_workflows": args.workflows}
-    return changing.run(args, lambda launchpad: launchpad.set_priority, noun, **wishes)
+    return changing.run(args, lambda launchpad: launchpad.set_priorities, noun, **wishes)
