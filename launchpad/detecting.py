@@ -16,7 +16,8 @@ from launchpad.core.launches import ended_fields, failed_action
 from launchpad.core.liveness import is_live, last_heartbeat, run_seconds
 from launchpad.core.refresh import plan_refresh
 from launchpad.core.report import Report
-from launchpad.core.selection import Selection, shorten_ids
+from launchpad.core.selection import Selection
+from launchpad.core.selectiontext import shorten_ids
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ENDED, FIZZLED, RESERVED, RUNNING
 from launchpad.errors import UnknownLaunch
