@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from launchpad.core.report import Report, workflow_outcome
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.errors import AccessDenied, UnknownFirework
+from launchpad.pipelining import in_turn
 from launchpad.store import plans as kept_plans
 from launchpad.store.changing import Changed, change_workflows
 from launchpad.store.duplicates import sharing_launches
@@ -37,6 +38,8 @@ class Operation:
     #: Whether the selection chooses workflows; then their fireworks are targets, or those of them in the states `members`.
     whole_workflows: bool = False
     members: Collection[str] | None = None
+    #: Whether a batch needs nothing of another, so that two can be under way at the same time.
+    independent: bool = True
     #: Whether fireworks that share a launch with a target, in any workflow, have to go along when the launch is archived.
     duplicates: bool = False
 
@@ -108,12 +111,25 @@ class Batching:
         self._check_ids(selection.fw_ids, in_workflows=operation.whole_workflows)
         self._check_ids(selection.workflows, in_workflows=True)
         report = Report(operation.command, dry_run=dry_run)
-        for ids in self._chosen(operation, selection):
-            if not dry_run and not report.rerun_id:
-                report.rerun_id = self.open_record(operation.command, selection.describe(), reason, **record)
-            if dry_run and keep_plan and report.plan_id is None:
-                report.plan_id = self._open_plan(operation.command, selection.describe(), reason, **record)
-            report.outcomes += _Batch(self, operation, selection, report, ids).carry_out()
+
+        def carry_out(ids: Sequence[Any]) -> list[Outcome]:
+            return _Batch(self, operation, selection, report, ids).carry_out()
+
+        def prepared() -> Iterator[list[Any]]:
+            for ids in self._chosen(operation, selection):
+                if not dry_run and not report.rerun_id:
+                    report.rerun_id = self.open_record(operation.command, selection.describe(), reason, **record)
+                if dry_run and keep_plan and report.plan_id is None:
+                    report.plan_id = self._open_plan(operation.command, selection.describe(), reason, **record)
+                yield ids
+
+        def touched(ids: Sequence[Any]) -> set[Any]:
+            found = () if operation.whole_workflows else self.store.workflows_of(ids, fields={"_id": 1})
+            return {workflow["_id"] for workflow in found}
+
+        at_once = self.store.backend.commands_at_once if operation.independent else 1
+        for ids, outcomes in in_turn(carry_out, prepared(), at_once, touched):
+            report.outcomes += outcomes
             if progress:
                 progress(len(ids))
         self.close_record(report)

@@ -32,6 +32,7 @@ Launch = Mapping[str, Any]
 class Delete(Operation):
     """Workflows gone for good, with everything that belongs to them."""
 
+    independent = False
     command, word, whole_workflows = "delete_wflows", "delete", True
 
     def __init__(self, launchpad: Deleting, *, running: bool, launch_dirs: bool, force: bool) -> None:

@@ -50,6 +50,7 @@ class Defuse(Operation):
 class Unarchive(Operation):
     """Workflows brought back as they were, as far as the history knows."""
 
+    independent = False
     command, word, whole_workflows = "unarchive_wflows", "unarchive", True
 
     def __init__(self, launchpad: Holding) -> None:
@@ -72,6 +73,7 @@ class UpdateSpecs(Operation):
     """Fields of specs changed by hand."""
 
     command, word = "update_fws", "update"
+    independent = False
 
     def __init__(self, store: Store, modify: Callable[[dict[str, Any]], None]) -> None:
         self.store, self._modify = store, modify

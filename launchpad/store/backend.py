@@ -100,6 +100,8 @@ class Backend(ABC):
     kind: str
     #: How to call this database in messages; no password in it.
     where: str
+    #: How many threads may send commands at the same time with profit.
+    commands_at_once: int = 1
 
     def __init__(self) -> None:
         #: Called before and after every command; may raise. None when nobody watches.

@@ -116,8 +116,13 @@ def check_depth(value: Any, above: int = 0) -> None:
 
 def as_stored(value: Mapping[str, Any], what: str) -> dict[str, Any]:
     """Return a query or update as the server would read it: a copy, dates in milliseconds, tuples as lists. Raises BadQuery."""
+    return decode(as_sent(value, what))
+
+
+def as_sent(value: Mapping[str, Any], what: str) -> bytes:
+    """Return the BSON of a query or update. Raises BadQuery."""
     try:
-        return decode(bson.encode(value, codec_options=CODEC))
+        return bson.encode(value, codec_options=CODEC)
     except (BSONError, OverflowError, TypeError, UnicodeError, RecursionError) as error:
         path, why = (find_unstorable(value) if isinstance(value, Mapping) else None) or ("it", f"cannot be sent ({error})")
         raise BadQuery(f"The {what} cannot be used: {path} {why}.") from None

@@ -23,6 +23,9 @@ GONE = "gone"
 #: How much of an entry goes into one document; MongoDB's limit is 16 MB.
 PART_BYTES = 8_000_000
 
+#: So few changes of states and of lists of launches fit into one document.
+SURELY_FITTING = 100
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -109,6 +112,8 @@ class Entry:
 
 def _parts(entry_id: str, changes: list[dict[str, Any]], inserts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the documents over which an entry's changes and inserts are spread; none when they fit into the entry's own."""
+    if not inserts and len(changes) < SURELY_FITTING and not any(_touches_spec(change) for change in changes):
+        return []  # as nearly always: nothing need be measured
     sized = [("changes", change, len(bson.encode(change))) for change in changes]
     sized += [("inserts", insert, len(bson.encode(insert))) for insert in inserts]
     if sum(size for _, _, size in sized) < PART_BYTES:
@@ -124,6 +129,10 @@ def _parts(entry_id: str, changes: list[dict[str, Any]], inserts: list[dict[str,
         parts[-1][kind].append(document)
         room -= size
     return parts
+
+
+def _touches_spec(change: Mapping[str, Any]) -> bool:
+    return any(entry["field"].startswith("spec") for entry in change["before"])
 
 
 def load_entries(store: Store, query: Mapping[str, Any]) -> list[Entry]:

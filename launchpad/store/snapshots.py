@@ -68,17 +68,37 @@ NOTHING_KNOWN = Known()
 def load(
     store: Store, *, fw_ids: Iterable[int] = (), workflow_ids: Iterable[Any] = (), known: Known = NOTHING_KNOWN
 ) -> list[Snapshot]:
-    """Return snapshots of the workflows that hold these fireworks or have these ids, with what is known already."""
+    """Return snapshots of the workflows that hold these fireworks or have these ids, with what is known already.
+
+    Whoever names fireworks is going to look at them: they are in it, with their active launches.
+    """
     fields = {"metadata": 0}
+    named = list(fw_ids)
     documents = list(store.by_ids(WORKFLOWS, "_id", workflow_ids, fields=fields))
-    documents += store.workflows_of(fw_ids, fields=fields)
+    documents += store.workflows_of(named, fields=fields)
+    fireworks = {doc["fw_id"]: doc for doc in known.fireworks}
+    unread = [fw_id for fw_id in named if fw_id not in fireworks]
+    fireworks |= {doc["fw_id"]: doc for doc in store.by_ids(FIREWORKS, "fw_id", unread, fields=LIGHT)}
+    listed = {launch_id for fw_id in unread for launch_id in fireworks.get(fw_id, {}).get("launches") or ()}
+    launches = dict(known.launches) | _launches(store, listed - set(known.launches), fields=HEAVY_LAUNCH)
     now = store.now()
     snapshots = [Snapshot(document, now) for document in {document["_id"]: document for document in documents}.values()]
     for snapshot in snapshots:
-        snapshot.fireworks |= {doc["fw_id"]: doc for doc in known.fireworks if doc["fw_id"] in snapshot.graph.children}
-        snapshot.launches |= known.launches
+        for fw_id in snapshot.graph.children if len(snapshot.graph.children) < len(fireworks) else fireworks:
+            if fw_id in fireworks and fw_id in snapshot.graph.children:
+                snapshot.fireworks[fw_id] = fireworks[fw_id]
+                own = fireworks[fw_id].get("launches") or ()
+                snapshot.launches |= {launch_id: launches[launch_id] for launch_id in own if launch_id in launches}
         snapshot.full_launches |= known.full_launches
     return snapshots
+
+
+def _launches(store: Store, launch_ids: Iterable[int], *, fields: Mapping[str, int] | None = None) -> dict[int, dict[str, Any]]:
+    """Return launches by id, active or archived, with actions that lie elsewhere."""
+    found = store.launches(launch_ids, fields=fields)
+    for launch in found.values():
+        store.resolve_action(launch)
+    return found
 
 
 def plan_all(store: Store, snapshots: Sequence[Snapshot], planner: Planner) -> list[tuple[Snapshot, Plan]]:
@@ -110,10 +130,8 @@ def supply(store: Store, asked: Sequence[tuple[Snapshot, Wanted]]) -> None:
     light = everything.fireworks - everything.full_fireworks
     fireworks = {doc["fw_id"]: doc for doc in store.by_ids(FIREWORKS, "fw_id", light, fields=LIGHT)}
     full = {doc["fw_id"]: doc for doc in store.by_ids(FIREWORKS, "fw_id", everything.full_fireworks)}
-    launches = store.launches(everything.launches, fields=HEAVY_LAUNCH)
-    full_launches = store.launches(everything.full_launches)
-    for launch in [*launches.values(), *full_launches.values()]:
-        store.resolve_action(launch)
+    launches = _launches(store, everything.launches, fields=HEAVY_LAUNCH)
+    full_launches = _launches(store, everything.full_launches)
     attempts = _attempts(store, asked)
     new_ids = store.next_ids("fw_id", everything.new_ids) if everything.new_ids else []
     for snapshot, wanted in asked:

@@ -17,6 +17,7 @@ from pymongo import monitoring
 from launchpad.errors import AccessDenied, ConfigurationError, DuplicateKey, StoreError, StoreUnreachable, WeakWriteConcern
 from launchpad.store.backend import Backend, DeleteMany, Index, Insert, Replace, Update, UpdateMany
 from launchpad.store.mongo import MongoBackend
+from launchpad.store.mongo.backend import FIRST_BATCH
 from tests.servers import Mongod, NoServer, Proxy, free_port
 
 pytestmark = pytest.mark.mongod
@@ -314,7 +315,7 @@ def test_a_server_that_is_killed_and_comes_back_is_waited_for(own_server: Mongod
 
 def test_a_server_that_stays_away_is_reported_after_some_patience(own_server: Mongod) -> None:
     backend = MongoBackend(f"{own_server.uri}/?serverSelectionTimeoutMS=300", database="pad", patience=0.5)
-    backend.write("c", [Insert({"_id": n}) for n in range(500)])
+    backend.write("c", [Insert({"_id": n}) for n in range(FIRST_BATCH + 1)])
     half_read = backend.find("c", {})
     next(half_read)
     own_server.kill()

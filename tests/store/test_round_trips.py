@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from launchpad import Firework, FWAction, FWorker, LaunchPad, Selection, Workflow
+from launchpad.batches import FIREWORKS_AT_ONCE
 from launchpad.store.backend import Insert, Step
 from tests.factories import make_workflow
 
@@ -78,6 +79,35 @@ def test_a_rerun_of_many_workflows_costs_no_more_commands_than_one_of_few(launch
     many = commands(launchpad, lambda: launchpad.rerun(Selection(states=("FIZZLED",))))
     assert launchpad.store.backend.count("fireworks", {"state": "READY"}) == 200
     assert many == few == RERUN
+
+
+def test_two_thousand_failed_workflows_are_rerun_with_fewer_than_a_hundred_commands(launchpad: LaunchPad) -> None:
+    failed(launchpad, 2000)
+    assert commands(launchpad, lambda: launchpad.rerun(Selection(states=("FIZZLED",)))) < 100
+    assert launchpad.store.backend.count("fireworks", {"state": "READY"}) == 2000
+    assert launchpad.store.backend.count("archived_launches", {}) == 2000
+
+
+def test_five_hundred_children_of_two_thousand_are_rerun_with_fewer_than_25_commands(launchpad: LaunchPad) -> None:
+    ids = {"root": 1} | {f"child {n}": n for n in range(2, 2002)}
+    states = {"root": "COMPLETED"} | {name: "FIZZLED" if n < 502 else "COMPLETED" for name, n in ids.items() if n > 1}
+    stored = make_workflow(f"root→{','.join(name for name in ids if name != 'root')}", ids=ids, **states).documents()
+    for collection in ("fireworks", "workflows", "launches"):
+        launchpad.store.write(collection, [Insert(document) for document in stored[collection]])
+    assert commands(launchpad, lambda: launchpad.rerun(Selection(states=("FIZZLED",)))) < 25
+    assert launchpad.store.backend.count("fireworks", {"state": "READY"}) == 500
+
+
+def test_fireworks_of_one_workflow_that_do_not_fit_into_one_batch_are_changed_one_batch_after_the_other(
+    launchpad: LaunchPad,
+) -> None:
+    width = 2 * FIREWORKS_AT_ONCE
+    launchpad.add_wf(star(width))
+    report = launchpad.pause(Selection(everything=True))
+    assert [outcome.kind for outcome in report.outcomes] == ["changed"] * (width + 2)
+    (workflow,) = launchpad.store.backend.find("workflows", {})
+    assert set(workflow["fw_states"].values()) == {"PAUSED"}
+    assert workflow["state"] == "PAUSED"
 
 
 def test_adding_many_workflows_costs_no_more_commands_than_adding_few(launchpad: LaunchPad) -> None:

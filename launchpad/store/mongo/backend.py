@@ -39,6 +39,10 @@ _SILENT = 3.0
 logger = logging.getLogger("launchpad")
 
 
+#: How many documents the first answer to a query may hold (within the server's 16 MB): without it, 101, and then another command.
+FIRST_BATCH = 5000
+
+
 class MongoBackend(Backend):
     """A database on a MongoDB server. Nothing is connected before the first command.
 
@@ -49,6 +53,7 @@ class MongoBackend(Backend):
     """
 
     kind = "mongodb"
+    commands_at_once = 2
 
     def __init__(
         self,
@@ -127,7 +132,13 @@ class MongoBackend(Backend):
 
         def command(attempt: int) -> tuple[Any, Any]:
             cursor = self._collection(collection).find(
-                stored, shown or None, sort=list(sort) or None, limit=limit, skip=skip, session=self.connection.session()
+                stored,
+                shown or None,
+                sort=list(sort) or None,
+                limit=limit,
+                skip=skip,
+                session=self.connection.session(),
+                batch_size=FIRST_BATCH,
             )
             if max_time is not None:
                 cursor = cursor.max_time_ms(max(1, int(max_time * 1000)))

@@ -10,7 +10,7 @@ from bson.raw_bson import RawBSONDocument
 
 from launchpad.errors import BadDocument, BadQuery
 from launchpad.store.backend import DeleteMany, Insert, Operation, Replace, Update, UpdateMany, WriteResult
-from launchpad.store.encoding import as_stored, check_id, encode
+from launchpad.store.encoding import as_sent, check_id, encode
 
 #: Operators that make the same of a document when they are applied twice.
 REPEATABLE = {"$set", "$unset", "$setOnInsert", "$min", "$max", "$addToSet", "$pull", "$pullAll", "$currentDate", "$rename"}
@@ -21,7 +21,8 @@ def request(operation: Operation) -> Any:
     if isinstance(operation, Insert):
         check_id(operation.document)
         return pymongo.InsertOne(RawBSONDocument(encode(operation.document)))
-    query = as_stored(operation.filter, "query")
+    as_sent(operation.filter, "query")
+    query = operation.filter
     if isinstance(operation, DeleteMany):
         return pymongo.DeleteMany(query)
     if isinstance(operation, Replace):
@@ -30,7 +31,8 @@ def request(operation: Operation) -> Any:
         if next(iter(operation.document), "").startswith("$"):
             raise BadDocument("A document cannot replace another when its first field begins with $.")
         return pymongo.ReplaceOne(query, operation.document, upsert=True)
-    update = as_stored(operation.update, "update")
+    as_sent(operation.update, "update")
+    update = operation.update
     if not next(iter(update), "").startswith("$"):
         raise BadQuery("An update needs operators ($set …).")
     if isinstance(operation, UpdateMany):
