@@ -126,6 +126,9 @@ class Working:
     store: Store
     settings: Settings
 
+    #: The launch with which a firework is being taken; still there when the database went away in the middle of that.
+    _taking: dict[str, Any] | None = None
+
     def claim(
         self,
         fworker: FWorker,
@@ -139,7 +142,7 @@ class Working:
         """Take the next firework this worker may run (or this one, if it can be started), or return None.
 
         without: ids that it does not want.
-        Never gives one firework to two workers. Raises StoreUnreachable.
+        Never gives one firework to two workers. Raises StoreUnreachable; called again, it finds out what it has taken already.
         """
         while taken := self._take(fworker, launch_dir, fw_id, host, ip, RUNNING, without):
             checkout = Checkout(self, *taken)
@@ -178,6 +181,8 @@ class Working:
         without: Iterable[int] = (),
     ) -> tuple[dict[str, Any], dict[str, Any]] | None:
         store = self.store
+        if self._taking and (begun := self._go_on_taking(fw_id, state)):
+            return begun
         query = claiming.worker_query(fworker.name, fworker.category, fworker.query)
         launch: dict[str, Any] | None = None
         passed_over = list(without)
@@ -192,21 +197,42 @@ class Working:
                         continue
                 elif launch is None:
                     used = launch = self._new_launch(candidate["fw_id"], fworker, launch_dir, host, ip, state)
+                    self._taking = used
                     claiming.insert_launch(store, launch)
                 else:
                     used = launch = {**launch, "fw_id": candidate["fw_id"]}
+                    self._taking = used
                     claiming.move_launch(store, launch["launch_id"], candidate["fw_id"])
                 firework = claiming.take(store, candidate, used["launch_id"], state)
-                if firework is None:
-                    continue
-                if claiming.mirror(store, firework["fw_id"], used["launch_id"], state):
+                mine = firework is not None and claiming.mirror(store, candidate["fw_id"], used["launch_id"], state)
+                self._taking = None
+                if firework is not None and mine:
                     return firework, used
-                launch = None  # taken away again, with the launch
+                if firework is not None:
+                    launch = None  # taken away again, with the launch
             if fw_id is not None:
                 break
         if launch is not None:
             claiming.forget_launch(store, launch["launch_id"])
         return None
+
+    def _go_on_taking(self, fw_id: int | None, state: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Return what was being taken when the database went away, if it is ours; otherwise forget that launch."""
+        launch, store = self._taking, self.store
+        assert launch is not None
+        launch_id, candidate = launch["launch_id"], claiming.taken_with(store, launch["launch_id"])
+        if candidate is None:
+            claiming.forget_launch(store, launch_id)
+        wanted = candidate is not None and state == RUNNING and fw_id in (None, candidate["fw_id"])
+        if candidate is None or not wanted or not launch.get("lease"):
+            self._taking = None
+            return None
+        lease = {**launch["lease"], "expires": self._lease()["expires"]}
+        held = leases.update_held(store, launch_id, lease["token"], {"lease": lease})
+        firework = claiming.take(store, candidate, launch_id, state) if held else None
+        mine = firework is not None and claiming.mirror(store, candidate["fw_id"], launch_id, state)
+        self._taking = None
+        return (firework, {**launch, "lease": lease}) if firework is not None and mine else None
 
     def _candidates(self, query: Mapping[str, Any], fw_id: int | None, passed_over: list[int]) -> list[dict[str, Any]]:
         if fw_id is None:
@@ -246,8 +272,10 @@ class Working:
                     "time_start": iso(now),
                     "state_history": [*launch["state_history"], history_entry(RUNNING, now)],
                 }
+                self._taking = {**launch, **fields}
                 if leases.start_reserved(self.store, launch["launch_id"], fields):
-                    return {**launch, **fields}
+                    return self._taking
+                self._taking = None
         return None
 
     def _take_over(self, fw_id: int) -> bool:

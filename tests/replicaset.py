@@ -26,7 +26,10 @@ NAME = "set0"
 
 #: Quick elections, and little to keep: the tests' sets are small and short-lived.
 SETTINGS = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 300, "catchUpTimeoutMillis": 2000}
-OPTIONS = ("--replSet", NAME, "--oplogSize", "64", "--setParameter", "enableTestCommands=1")
+#: A member that copied from one that is cut off soon gives up on that and turns to the new primary; a minute by default.
+IMPATIENT = ("oplogInitialFindMaxSeconds=1", "oplogRetriedFindMaxSeconds=1", "oplogNetworkTimeoutBufferSeconds=1")
+PARAMETERS = [word for parameter in ("enableTestCommands=1", *IMPATIENT) for word in ("--setParameter", parameter)]
+OPTIONS = ("--replSet", NAME, "--oplogSize", "64", *PARAMETERS)
 
 
 @dataclass
@@ -64,7 +67,8 @@ class MemberProxy:
     def _connect(self, client: socket.socket, port: int) -> None:
         speaker = self.set.member_at(port)
         try:
-            self._wait_until_open(speaker)
+            if self._is_cut(speaker):  # refused, not held back: a member would wait for it for 20 s
+                raise OSError
             server = socket.create_connection(("127.0.0.1", self.server_port))
         except OSError:
             client.close()
@@ -91,7 +95,10 @@ class MemberProxy:
     def _wait_until_open(self, speaker: MemberProxy | None) -> None:
         """Hold back what is sent while either end is cut off; as on a network, it may arrive much later."""
         with self.set.network:
-            self.set.network.wait_for(lambda: self not in self.set.cut and speaker not in self.set.cut)
+            self.set.network.wait_for(lambda: not self._is_cut(speaker))
+
+    def _is_cut(self, speaker: MemberProxy | None) -> bool:
+        return self in self.set.cut or speaker in self.set.cut
 
     def close(self) -> None:
         self._listener.close()

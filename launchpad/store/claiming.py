@@ -50,19 +50,25 @@ def candidate_by_id(store: Store, fw_id: int) -> dict[str, Any] | None:
 
 
 def take(store: Store, candidate: Mapping[str, Any], launch_id: int, state: str) -> dict[str, Any] | None:
-    """Make a firework ours in one step and return it whole, or None when somebody else was faster."""
+    """Make a firework ours in one step and return it whole, or None when somebody else was faster. May be repeated."""
     launches = list(candidate.get("launches") or [])
+    ours = launches if launch_id in launches else [*launches, launch_id]
+    # Tried again because the answer was lost, it meets what it has done itself: nobody else has this launch.
+    either = [
+        {"state": candidate["state"], "launches": {"$eq": launches}},
+        {"state": state, "launches": {"$eq": ours}},
+    ]
     return store.backend.find_one_and_update(
         FIREWORKS,
-        {"fw_id": candidate["fw_id"], "state": candidate["state"], "launches": {"$eq": launches}},
-        {
-            "$set": {
-                "state": state,
-                "updated_on": iso(store.now()),
-                "launches": launches if launch_id in launches else [*launches, launch_id],
-            }
-        },
+        {"fw_id": candidate["fw_id"], "$or": either},
+        {"$set": {"state": state, "updated_on": iso(store.now()), "launches": ours}},
     )
+
+
+def taken_with(store: Store, launch_id: int) -> dict[str, Any] | None:
+    """Return the firework that was taken, or reserved, with a launch."""
+    taken = {"launches": launch_id, "state": {"$in": [RESERVED, RUNNING]}}
+    return store.backend.find_one(FIREWORKS, taken, fields=CANDIDATE)
 
 
 def mirror(store: Store, fw_id: int, launch_id: int, state: str) -> bool:

@@ -26,8 +26,10 @@ def update_held(store: Store, launch_id: int, token: str | None, fields: Mapping
 
 
 def start_reserved(store: Store, launch_id: int, fields: Mapping[str, Any]) -> bool:
-    """Turn a reservation into a run; False when it is no reservation any more."""
-    return store.write(LAUNCHES, [Update({"launch_id": launch_id, "state": RESERVED}, {"$set": dict(fields)})]).matched == 1
+    """Turn a reservation into a run; False when it is no reservation any more. May be repeated."""
+    # Tried again because the answer was lost, it meets what it has done itself: the token is ours.
+    either = [{"state": RESERVED}, {"state": RUNNING, "lease.token": fields["lease"]["token"]}]
+    return store.write(LAUNCHES, [Update({"launch_id": launch_id, "$or": either}, {"$set": dict(fields)})]).matched == 1
 
 
 def name_reservation(store: Store, launch_id: int, reservation_id: str) -> bool:
@@ -51,9 +53,9 @@ def end(store: Store, launch_id: int, token: str | None, fields: dict[str, Any],
         filter_["state"] = {"$in": [RUNNING, *also]}
     if _update(store, LAUNCHES, filter_, fields, launch_id):
         return True
-    if token is None:
-        return False
-    same = {"launch_id": launch_id, "lease.token": token, "time_end": fields["time_end"]}
+    same = {"launch_id": launch_id, "time_end": fields["time_end"], "archived": {"$exists": False}}
+    if token:
+        same["lease.token"] = token
     return store.backend.find_one(LAUNCHES, same, fields={"launch_id": 1}) is not None
 
 

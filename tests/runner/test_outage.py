@@ -15,7 +15,8 @@ from launchpad.runner.resultfile import find_results, recover_result
 from launchpad.runner.worker import ResultKept, Worker
 from tests.runner.sample_tasks import Fail, Note, Wait
 from tests.runner.working import Rlaunch, is_running, launch_of, lpad, pid_of_task, state_of, trace_of, until
-from tests.servers import Mongod
+from tests.servers import Mongod, Proxy
+from tests.stories.invariants import check
 
 pytestmark = pytest.mark.mongod
 
@@ -109,6 +110,60 @@ def test_a_worker_that_is_stopped_during_an_outage_still_keeps_the_result(away, 
     (path,) = find_results([folder])
     recover_result(away, path)
     assert launch_of(away, 1)["cause"]["signal"] == signal.SIGTERM
+
+
+@pytest.fixture
+def forgetful(mongod, make_launchpad_file):
+    """A launchpad, and the proxy to its server that can lose answers."""
+    with Proxy(mongod.port) as proxy, LaunchPad.from_file(make_launchpad_file(f"mongodb://127.0.0.1:{proxy.port}/doubt")) as away:
+        away.reset(require_password=False)
+        away.bulk_add_wfs([Firework([Note()]), Firework([Note()])])
+        yield proxy, away
+
+
+def test_a_worker_that_was_not_told_what_it_took_has_taken_it(forgetful):
+    proxy, away = forgetful
+    away.store.next_ids("launch_id", 1)
+    proxy.lose_answers("RUNNING\x00\x02updated_on")
+    checkout = away.claim(FWorker(), "/nowhere")
+    assert (proxy.lost, checkout.fw_id) == (1, 1)
+    assert [state_of(away, fw_id) for fw_id in (1, 2)] == ["RUNNING", "READY"]
+
+
+@pytest.mark.parametrize("lost", ["launch_dir", "RUNNING\x00\x02updated_on", "fw_states"])
+def test_a_claim_that_was_cut_off_goes_on_where_it_was(forgetful, lost):
+    proxy, away = forgetful
+    away.claim(FWorker(), "/nowhere").complete("COMPLETED", {})
+    away.store.backend.patience = 0
+    proxy.lose_answers(lost)
+    with pytest.raises(StoreUnreachable):
+        away.claim(FWorker(), "/nowhere")
+    checkout = away.claim(FWorker(), "/nowhere")
+    assert (proxy.lost, checkout.fw_id, state_of(away, 2)) == (1, 2, "RUNNING")
+    checkout.complete("COMPLETED", {})
+    assert state_of(away, 2) == "COMPLETED"
+    check(away.store.backend)
+
+
+@pytest.mark.parametrize("lost", ["time_start", "RUNNING\x00\x02updated_on"])
+def test_a_reservation_whose_start_was_cut_off_is_started(forgetful, lost):
+    proxy, away = forgetful
+    away.checkout_fw(FWorker(), "/nowhere", fw_id=1, state="RESERVED")
+    away.store.backend.patience = 0
+    proxy.lose_answers(lost)
+    with pytest.raises(StoreUnreachable):
+        away.claim(FWorker(), "/nowhere", fw_id=1)
+    away.claim(FWorker(), "/nowhere", fw_id=1).complete("COMPLETED", {})
+    assert (proxy.lost, state_of(away, 1)) == (1, "COMPLETED")
+    check(away.store.backend)
+
+
+def test_an_end_whose_answer_was_lost_has_been_stored_once(forgetful):
+    proxy, away = forgetful
+    _, launch_id = away.checkout_fw(FWorker(), "/nowhere")
+    proxy.lose_answers("time_end")
+    assert away.complete_launch(launch_id)["state"] == "COMPLETED"
+    assert (proxy.lost, state_of(away, 1)) == (1, "COMPLETED")
 
 
 def test_a_result_of_a_firework_that_was_rerun_meanwhile_is_refused(launchpad, folder):

@@ -18,7 +18,7 @@ import pymongo
 from bson import ObjectId
 from bson.errors import InvalidId
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from launchpad.errors import BadQuery, DocumentTooLarge, DuplicateKey, NotFound
@@ -223,8 +223,11 @@ class MongoBackend(Backend):
             operation = operations[number]
             if failure["code"] != errors.DUPLICATE or not isinstance(operation, Insert):
                 return False
-            mine = {"_id": operation.document["_id"]}
-            there = self._collection(collection).find_one(mine, session=self.connection.session())
+            # As the primary has it, which says so: whether a majority has it, too, is what the write waits for.
+            primary = self._collection(collection).with_options(read_concern=ReadConcern("local"))
+            there = primary.find_one({"_id": operation.document["_id"]})
+            if there is None and "_id" in failure.get("keyPattern", {}):
+                raise AutoReconnect("another server has become the primary meanwhile")
             if there is None or there["_id"] in our_ids:
                 return there is not None
             return encode(there) == encode(with_id_first(operation.document))

@@ -69,7 +69,8 @@ class Connection:
         self._replicated = False
         #: Connected to one member of a set only, whatever becomes of it.
         self._alone = False
-        self._sessions = threading.local()
+        self._own = threading.local()
+        self._sessions: list[ClientSession] = []
 
     def database(self) -> Database[Document]:
         """Return the database, connected. pymongo does not survive a fork, so each process has a client of its own.
@@ -81,6 +82,7 @@ class Connection:
             self._database = None
             client = self._client = self._make_client()
             self._pid = os.getpid()
+            self._sessions = []
             try:
                 hello = self._hello(client)
             except PyMongoError as error:
@@ -98,15 +100,18 @@ class Connection:
     def session(self) -> ClientSession | None:
         """Return the session in which this thread's commands go to a set; None on a standalone server.
 
-        With it, a command sees what this thread has written or read before, also from a new primary that has yet to learn how
+        With it, a command sees what this process has written or read before, also from a new primary that has yet to learn how
         far the majority is.
         """
         if not self._replicated or self._client is None:
             return None
-        owner = getattr(self._sessions, "owner", None)
-        if owner is not self._client:
-            self._sessions.owner, self._sessions.session = self._client, self._client.start_session(causal_consistency=True)
-        session: ClientSession = self._sessions.session
+        if getattr(self._own, "client", None) is not self._client:
+            self._own.client, self._own.session = self._client, self._client.start_session(causal_consistency=True)
+            self._sessions = [*self._sessions, self._own.session]
+        session: ClientSession = self._own.session
+        for other in self._sessions:  # of other threads
+            if other is not session and other.operation_time is not None:
+                session.advance_operation_time(other.operation_time)
         return session
 
     def require_primary(self) -> None:
