@@ -18,6 +18,7 @@ from launchpad.deleting import Deleting
 from launchpad.describing import Describing
 from launchpad.detecting import Detecting
 from launchpad.errors import UsageError
+from launchpad.explaining import Explaining
 from launchpad.holding import Holding
 from launchpad.operating import Operating
 from launchpad.reading import Reading
@@ -37,7 +38,19 @@ COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs"
 
 
 class LaunchPad(
-    Reading, Analysing, Adding, Detecting, Operating, Holding, Deleting, Recording, Recovering, Upkeep, Working, Describing
+    Reading,
+    Explaining,
+    Analysing,
+    Adding,
+    Detecting,
+    Operating,
+    Holding,
+    Deleting,
+    Recording,
+    Recovering,
+    Upkeep,
+    Working,
+    Describing,
 ):
     """Workflows in a database: added, read, checked out, completed, rerun.
 

@@ -209,15 +209,16 @@ def is_confirmed(args: argparse.Namespace) -> bool:
 # showing
 
 
-def add_display(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says how much is shown."""
+def add_display(parser: argparse.ArgumentParser, *, pages: bool = False) -> None:
+    """Add the options that say how much is shown; `pages`: whether that can be a page."""
     group = parser.add_argument_group("what is shown")
     group.add_argument(
         "-d",
         "--display_format",
-        choices=("ids", "count", *DISPLAYS),
+        choices=("ids", "count", *DISPLAYS, *(["page"] if pages else [])),
         type=str.lower,
-        help="how much: ids, count, less (the default), more (with launches), all (everything), reservations",
+        help="how much: ids, count, less (the default), more (with launches), all (everything), reservations"
+        + (", page (a page for people)" if pages else ""),
     )
     group.add_argument(
         "--fields",

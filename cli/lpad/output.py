@@ -19,6 +19,7 @@ from lpad.reports import report_sentence as report_sentence
 if TYPE_CHECKING:
     from launchpad.core.checking import Finding
     from launchpad.core.report import Report
+    from launchpad.explaining import Description
 
 _silent = False
 
@@ -143,6 +144,13 @@ def show_text(text: str, end: str = "\n") -> None:
 def show_table(rows: Iterable[Sequence[Any]], headers: Sequence[str]) -> None:
     """Print rows under their headers."""
     _write(forms.table([[forms.cell(value) for value in row] for row in rows], headers))
+
+
+def show_page(description: Description, *, apart: bool = False) -> None:
+    """Print the page of a firework; `apart`: a line below what stands above."""
+    from lpad.page import firework_page
+
+    _write(("\n" if apart else "") + "\n".join(firework_page(description, painter())))
 
 
 def show_report(report: Report, output: str | None) -> None:

@@ -66,6 +66,26 @@ def archived_by(store: Store, workflow_ids: Sequence[Any]) -> dict[Any, list[Pla
     return {entry.workflow_id: [as_plan(entry)] for entry in found}
 
 
+def last_change_to(store: Store, workflow_id: Any, fw_id: int, state: str) -> dict[str, Any] | None:
+    """Return the journal's last word on how a firework came into a state, None if it has none.
+
+    Shape: on, operation, rerun (the command's id); of a command also command, user, reason, argv.
+    """
+    change = {"$elemMatch": {"key": fw_id, "after": {"$elemMatch": {"field": "state", "value": state}}}}
+    query = {"workflow": workflow_id, "state": {"$in": [COMMITTED, APPLIED]}, "$or": [{"changes": change}, {"parts": {"$gt": 0}}]}
+    fields = dict.fromkeys(("on", "operation", "rerun", "parts"), 1)
+    for entry in store.backend.find(ENTRIES, query, fields=fields, sort=[("on", -1)]):
+        if (
+            entry["parts"]
+            and store.backend.find_one(ENTRIES, {"part_of": entry["_id"], "changes": change}, fields={"_id": 1}) is None
+        ):
+            continue
+        record = store.backend.find_one(RERUNS, {"_id": entry["rerun"]}) if entry["rerun"] else None
+        kept = {key: record.get(key) for key in ("command", "user", "reason", "argv", "undoes")} if record else {}
+        return {**{key: entry[key] for key in ("on", "operation", "rerun")}, **kept}
+    return None
+
+
 def as_plan(entry: Entry) -> Plan:
     return Plan(
         entry.workflow_id,

@@ -1,9 +1,11 @@
 """Show fireworks, and why those that are FIZZLED failed.
 
-Without a selection all of them. An error names the task, counted from 0, and the exception.
+Without a selection all of them. An error names the task, counted from 0, and the exception. On a terminal, one firework or a few
+chosen by their ids alone are shown as pages: why each is in its state, and its attempts.
 
 Examples:
   lpad get_fws -s FIZZLED
+  lpad get_fws -i 3
   lpad get_fws -i 3 -d all
   lpad -o table get_fws --rsort updated_on -m 20
   lpad get_fws -s RUNNING -o table --fields fw_id,spec.temperature --no-header
@@ -13,21 +15,32 @@ Examples:
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from lpad import options, session
+from launchpad.core.selection import Selection
+from launchpad.errors import ConflictingOptions
+from lpad import options, output, session
 from lpad.listing import Listing
+
+if TYPE_CHECKING:
+    from launchpad.launchpad import LaunchPad
+
+#: More fireworks than this are not shown as pages.
+MOST_PAGES = 5
 
 COLUMNS = ("fw_id", "name", "state", "created_on", "updated_on", "error")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_selection(parser)
-    options.add_display(parser)
+    options.add_display(parser, pages=True)
 
 
 def run(args: argparse.Namespace) -> int:
     selection = options.read_selection(args)
     with session.open_launchpad(args) as launchpad:
+        if _wants_pages(args, selection):
+            return _show_pages(launchpad, selection)
         listing = Listing(
             count=lambda: launchpad.count_fireworks(selection),
             ids=lambda: launchpad.select_fw_ids(selection),
@@ -37,3 +50,21 @@ def run(args: argparse.Namespace) -> int:
         count = listing.show(args, COLUMNS)
         session.tell_unusual_field(args, "fireworks")
         return session.tell_missing(launchpad, selection, count, "fireworks")
+
+
+def _wants_pages(args: argparse.Namespace, selection: Selection) -> bool:
+    """Whether pages are asked for, or a person looks at a few fireworks and asks for no form of output."""
+    if args.display_format == "page":
+        if args.output:
+            raise ConflictingOptions("A page is for people, so -o has no say in it.", hint="Data of all kinds: -d all.")
+        return True
+    asked = args.display_format or args.fields or args.output
+    few = 0 < len(selection.fw_ids) <= MOST_PAGES and selection == Selection(selection.fw_ids)
+    return few and not asked and output.is_terminal()
+
+
+def _show_pages(launchpad: LaunchPad, selection: Selection) -> int:
+    ids = launchpad.select_fw_ids(selection)
+    for number, fw_id in enumerate(ids):
+        output.show_page(launchpad.describe_firework(fw_id), apart=number > 0)
+    return session.tell_missing(launchpad, selection, len(ids), "fireworks")
