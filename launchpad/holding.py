@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from launchpad.batches import Batching, Operation, Simple, Targets
 from launchpad.core.archiving import plan_archive, plan_unarchive
-from launchpad.core.changes import FIREWORKS, Outcome, Plan
+from launchpad.core.changes import FIREWORKS, Plan
 from launchpad.core.holds import PAUSABLE, plan_defuse, plan_pause, plan_reignite, plan_resume
-from launchpad.core.refresh import plan_refresh
 from launchpad.core.report import Report
 from launchpad.core.rerun import RerunOptions
 from launchpad.core.selection import Selection
@@ -18,7 +17,6 @@ from launchpad.core.snapshot import Snapshot
 from launchpad.core.specs import plan_priority, plan_spec_update
 from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, PAUSED, STATES
 from launchpad.errors import BadDocument
-from launchpad.store.changing import Changed, change_workflows
 from launchpad.store.records import archived_by
 
 if TYPE_CHECKING:
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("launchpad")
 
 Progress = Callable[[int], Any] | None
-
-#: A field of a spec on which the state of its firework depends.
-TOLERANCE = "spec._allow_fizzled_parents"
 
 
 class Defuse(Operation):
@@ -63,11 +58,6 @@ class Unarchive(Operation):
     def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
         return plan_unarchive(snapshot, self._archived_by.get(snapshot.workflow_id, ()))
 
-    def applied(self, changed: Changed, *, dry_run: bool) -> list[Outcome]:
-        if not dry_run:
-            self.launchpad._follow_restored(changed.plans)
-        return changed.outcomes
-
 
 class UpdateSpecs(Operation):
     """Fields of specs changed by hand."""
@@ -81,17 +71,6 @@ class UpdateSpecs(Operation):
     def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
         return plan_spec_update(snapshot, targets, self._modify)
 
-    def applied(self, changed: Changed, *, dry_run: bool) -> list[Outcome]:
-        touched = {c.key for plan in changed.plans for c in plan.changes if any(path.startswith(TOLERANCE) for path in c.after)}
-        if touched and not dry_run:  # whether these wait, or not, depends on the field
-            change_workflows(
-                self.store,
-                lambda snapshot: plan_refresh(snapshot, [fw_id for fw_id in snapshot.graph.children if fw_id in touched]),
-                fw_ids=touched,
-                operation="refresh",
-            )
-        return changed.outcomes
-
 
 class Holding(Batching):
     """What an operator holds, lets go, puts away and changes. A part of `LaunchPad`.
@@ -101,10 +80,6 @@ class Holding(Batching):
     exactly what was reported. `reason`: for the history. `progress`: called with the number done since. They raise
     EmptySelection, UnknownFirework, BadQuery: then nothing was changed.
     """
-
-    if TYPE_CHECKING:  # of `Recording`, beside which this class always stands
-
-        def _follow_restored(self, plans: Sequence[Plan]) -> None: ...
 
     def defuse(
         self,

@@ -149,21 +149,18 @@ class Recording:
             dry_run=report.dry_run,
         )
         if not report.dry_run:
-            self._follow_restored(changed.plans)
+            self._follow_interrupted(changed.plans)
         return changed
 
-    def _follow_restored(self, plans: Sequence[Plan]) -> None:
-        """Let go on what hangs on restored fireworks: runs that ended meanwhile, children that were added meanwhile."""
-        restored = {change.key: change.after["state"] for plan in plans for change in plan.changes}
-        interrupted = {fw_id for fw_id, state in restored.items() if state in (RUNNING, RESERVED)}
+    def _follow_interrupted(self, plans: Sequence[Plan]) -> None:
+        """Let go on what hangs on restored runs that ended between the plan and now."""
+        interrupted = {c.key for plan in plans for c in plan.changes if c.after["state"] in (RUNNING, RESERVED)}
 
         def planner(snapshot: Snapshot) -> Plan:
-            here = [fw_id for fw_id in restored if fw_id in snapshot.graph.children]
-            children = {child for fw_id in here for child in snapshot.graph.children[fw_id]} - set(restored)
-            return plan_refresh(snapshot, [*(fw_id for fw_id in here if fw_id in interrupted), *sorted(children)])
+            return plan_refresh(snapshot, [fw_id for fw_id in snapshot.graph.children if fw_id in interrupted])
 
-        if restored:
-            change_workflows(self.store, planner, workflow_ids=[plan.workflow_id for plan in plans], operation="refresh")
+        if interrupted:
+            change_workflows(self.store, planner, fw_ids=interrupted, operation="follow")
 
     def prune_history(self, before: dt.datetime) -> int:
         """Forget the commands before a moment; they can then no longer be undone. Returns how many."""

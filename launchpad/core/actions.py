@@ -12,7 +12,7 @@ from launchpad.core.dictmods import apply_mod
 from launchpad.core.documents import action_of, iso
 from launchpad.core.draft import Draft
 from launchpad.core.graph import Graph, check_acyclic
-from launchpad.core.states import COMPLETED, DEFUSED, WAITING
+from launchpad.core.states import COMPLETED, DEFUSED, FIZZLED, WAITING
 from launchpad.errors import BadDocument, BadWorkflow
 
 #: The id of a new firework that has none. FireWorks' way.
@@ -162,7 +162,9 @@ def _check_parents(draft: Draft, parents: Sequence[int]) -> None:
 def _refuse_started(draft: Draft, follow: Sequence[int]) -> None:
     draft.require(follow)
     for child in follow:
-        if states.RANK[draft.state(child)] > states.RANK[WAITING]:
+        state = draft.state(child)
+        # What is held may have been running when it was, and what failed has run.
+        if state == FIZZLED or states.RANK[state] > states.RANK[WAITING] or draft.launches(child):
             raise BadDocument(
                 f"A detour cannot come before firework {child}, which is {draft.state(child)}: only before one not started."
             )

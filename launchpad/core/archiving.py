@@ -7,14 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 from launchpad.core import states
-from launchpad.core.changes import ArchivedLaunch, Outcome, Plan, RestoredLaunch
+from launchpad.core.changes import ArchivedLaunch, Plan, RestoredLaunch
 from launchpad.core.documents import ABSENT, get_path
+from launchpad.core.following import after_restoring
 from launchpad.core.holds import deepest_first, exists, field_change
 from launchpad.core.liveness import is_live, whereabouts
 from launchpad.core.report import workflow_outcome
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, ENDED, READY, RESERVED, RUNNING, WAITING
-from launchpad.core.undo import plan_undo
+from launchpad.core.undo import plan_restoring
+
+#: What is said where the history was pruned, or FireWorks archived the workflow.
+UNKNOWN = "the history does not know how it was archived: its states follow from the newest attempts"
 
 
 def live_runs(snapshot: Snapshot, run_expiration_seconds: float) -> dict[int, Mapping[str, Any]]:
@@ -95,10 +99,19 @@ def plan_unarchive(snapshot: Snapshot, archived_by: Sequence[Plan]) -> Plan:
     if not away:
         return Plan(snapshot.workflow_id, outcomes=(workflow_outcome(snapshot, "skipped", "is not ARCHIVED"),))
     if archived_by:
-        exact = plan_undo(snapshot, archived_by)
+        exact = plan_restoring(snapshot, archived_by)
         if {change.key for change in exact.changes} == set(away):
-            return replace(exact, outcomes=(_brought_back(snapshot, {c.key: str(c.after["state"]) for c in exact.changes}),))
-    return _reconstruct(snapshot, away)
+            return _with_line(snapshot, away, after_restoring(snapshot, exact))
+    return _with_line(snapshot, away, after_restoring(snapshot, _reconstruct(snapshot, away)), UNKNOWN)
+
+
+def _with_line(snapshot: Snapshot, away: Sequence[int], plan: Plan, *warnings: str) -> Plan:
+    """Return the plan with one line for the whole workflow."""
+    everything = {fw_id: snapshot.firework_state(fw_id) for fw_id in snapshot.graph.nodes}
+    everything |= {change.key: str(change.after["state"]) for change in plan.changes}
+    after = states.workflow_state(everything, snapshot.graph.children, lambda fw_id: len(_done_states(snapshot, fw_id)) > 1)
+    text = f"brought back with {counted(len(away), 'firework')}"
+    return replace(plan, outcomes=(workflow_outcome(snapshot, "changed", text, after=after, warnings=warnings),))
 
 
 def _reconstruct(snapshot: Snapshot, away: Sequence[int]) -> Plan:
@@ -119,14 +132,11 @@ def _reconstruct(snapshot: Snapshot, away: Sequence[int]) -> Plan:
             ]
         now[fw_id] = fields["state"]
         changes.append(field_change(snapshot, fw_id, fields))
-    warning = "the history does not know how it was archived: its states follow from the newest attempts"
-    outcome = replace(_brought_back(snapshot, {change.key: now[change.key] for change in changes}), warnings=(warning,))
     return Plan(
         snapshot.workflow_id,
         changes=deepest_first(snapshot, changes),
         restored=tuple(restored),
         guard=snapshot.guard(),
-        outcomes=(outcome,),
     )
 
 
@@ -147,9 +157,3 @@ def _taken_up(snapshot: Snapshot, fw_id: int) -> dict[str, Any]:
 def _done_states(snapshot: Snapshot, fw_id: int) -> frozenset[str]:
     value = get_path(snapshot.fireworks[fw_id], "spec._allow_fizzled_parents")
     return states.done_states(value is not ABSENT and bool(value))
-
-
-def _brought_back(snapshot: Snapshot, states_then: Mapping[int, str]) -> Outcome:
-    everything = {fw_id: states_then.get(fw_id, snapshot.firework_state(fw_id)) for fw_id in snapshot.graph.nodes}
-    after = states.workflow_state(everything, snapshot.graph.children, lambda fw_id: len(_done_states(snapshot, fw_id)) > 1)
-    return workflow_outcome(snapshot, "changed", f"brought back with {counted(len(states_then), 'firework')}", after=after)

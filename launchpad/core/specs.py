@@ -10,6 +10,7 @@ from typing import Any
 from launchpad.core.changes import Plan
 from launchpad.core.documents import get_path
 from launchpad.core.draft import Draft, changed_fields
+from launchpad.core.following import followers, with_consequences
 from launchpad.core.holds import deepest_first, exists, field_change, line
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import DEFUSED, FIZZLED, PAUSED, READY, WAITING
@@ -19,6 +20,9 @@ from launchpad.errors import BadDocument, BadQuery
 UPDATABLE = (READY, WAITING, FIZZLED, DEFUSED, PAUSED)
 
 PRIORITY = "spec._priority"
+
+#: A field of a spec on which the state of its firework depends.
+TOLERANCE = "spec._allow_fizzled_parents"
 
 
 def plan_spec_update(snapshot: Snapshot, targets: Iterable[int], modify: Callable[[dict[str, Any]], None]) -> Plan:
@@ -51,7 +55,15 @@ def plan_spec_update(snapshot: Snapshot, targets: Iterable[int], modify: Callabl
         drafted.clear()
         drafted.update(spec)
         outcomes.append(line(snapshot, fw_id, "changed", f"updated: {', '.join(sorted(paths))}"))
-    return replace(draft.plan(), outcomes=tuple(outcomes))
+    plan = replace(draft.plan(), outcomes=tuple(outcomes))
+    # Whether these wait, or not, depends on what was changed.
+    affected = [c.key for c in plan.changes if any(path == "spec" or path.startswith(TOLERANCE) for path in c.after)]
+    if not affected:
+        return plan
+    whole = with_consequences(snapshot, plan, affected)
+    states_then = {change.key: str(change.after["state"]) for change in whole.changes}
+    told = [replace(o, after=states_then.get(o.fw_id, o.after)) for o in plan.outcomes]
+    return replace(whole, outcomes=(*told, *followers(snapshot, whole, listed)))
 
 
 def plan_priority(snapshot: Snapshot, targets: Iterable[int], priority: int) -> Plan:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from launchpad.core import states
 from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Outcome, Plan, RestoredLaunch
 from launchpad.core.documents import ABSENT, get_path, iso, read_time
+from launchpad.core.following import after_restoring, followers
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import READY, WAITING
 
@@ -25,7 +26,19 @@ class _Done:
 
 
 def plan_undo(snapshot: Snapshot, applied: Sequence[Plan]) -> Plan:
-    """Return the plan that takes back what these plans, oldest first, did to one workflow.
+    """Return the plan that takes back what these plans, oldest first, did to one workflow, with what follows from that.
+
+    Raises Incomplete for what must be read first.
+    """
+    restoring = plan_restoring(snapshot, applied)
+    plan = after_restoring(snapshot, restoring)
+    states_then = {change.key: str(change.after["state"]) for change in plan.changes}
+    told = [replace(o, after=states_then[o.fw_id]) if o.kind == "changed" else o for o in plan.outcomes]
+    return replace(plan, outcomes=(*told, *followers(snapshot, plan, (change.key for change in restoring.changes))))
+
+
+def plan_restoring(snapshot: Snapshot, applied: Sequence[Plan]) -> Plan:
+    """Return the plan that gives fireworks back what these plans, oldest first, took from them.
 
     A firework that has moved on is left alone, and so is everything below it that the command had set back: its results would
     be older than its parent's. What had not run is READY or WAITING by what is above it now. Raises Incomplete for what must
@@ -72,7 +85,7 @@ def _reason_to_leave(snapshot: Snapshot, fw_id: int, done: Mapping[int, _Done], 
     if not launches:
         return "has lost its launch since"
     # Those that the command changed too, and those that nobody changed since, are as they were together with this one.
-    others = [n for n in parents if n not in done and snapshot.consult(n) not in _done_states(firework)]
+    others = [n for n in parents if n not in done and snapshot.consult(n) not in _done_states(firework, what)]
     changed_since = [n for n in others if _stamp(snapshot.fireworks[n]) > _stamp(what.after)]
     return "has something above it that is not done any more" if changed_since else ""
 
@@ -88,11 +101,13 @@ def _state_after(snapshot: Snapshot, fw_id: int, done: Mapping[int, _Done], afte
     if before not in NOT_RUN:
         return before
     parents = (after[n] if n in after else snapshot.consult(n) for n in snapshot.graph.parents[fw_id])
-    return READY if all(state in _done_states(snapshot.fireworks[fw_id]) for state in parents) else WAITING
+    return READY if all(state in _done_states(snapshot.fireworks[fw_id], done[fw_id]) for state in parents) else WAITING
 
 
-def _done_states(firework: Mapping[str, Any]) -> frozenset[str]:
-    tolerant = get_path(firework, "spec._allow_fizzled_parents")
+def _done_states(firework: Mapping[str, Any], what: _Done) -> frozenset[str]:
+    """Return the states in which parents are done by the spec as it was."""
+    path = "spec._allow_fizzled_parents"
+    tolerant = what.before[path] if path in what.before else get_path(firework, path)
     return states.done_states(tolerant is not ABSENT and bool(tolerant))
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from launchpad.core.actions import append_workflow
 from launchpad.core.changes import Plan
 from launchpad.core.documents import EMPTY_ACTION
+from launchpad.core.draft import Draft
 from launchpad.core.refresh import plan_refresh
 from launchpad.core.takeover import plan_takeover
 from launchpad.errors import BadDocument, BadWorkflow
@@ -189,6 +191,17 @@ def test_what_cannot_be_done_is_refused_with_a_sentence(action, said):
     stored = ended(make_workflow("A→B", A="RUNNING"), "A", **action)
     with pytest.raises(BadDocument, match=said):
         plan_for(stored, "A")
+
+
+@pytest.mark.parametrize("state", ["READY", "FIZZLED", "COMPLETED"])
+def test_a_detour_by_hand_before_what_has_started_or_failed_is_refused(state):
+    def detour(snapshot):
+        draft = Draft(snapshot)
+        append_workflow(draft, added(-1), [1], detour=True)
+        return draft.plan()
+
+    with pytest.raises(BadDocument, match=f"firework 2, which is {state}"):
+        plan(make_workflow("A→B", A="COMPLETED", B=state), detour)
 
 
 def test_a_detour_before_what_has_started_is_refused():

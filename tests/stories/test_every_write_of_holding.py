@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from launchpad import LaunchPad, Selection
+from launchpad.errors import ConflictingOptions
 from tests.stories.databases import let_leases_run_out, open_launchpad, put_back, take_out
 from tests.stories.faults import KINDS, Crash, Faults
 from tests.stories.operations import (
@@ -22,6 +23,8 @@ from tests.stories.operations import (
     add,
     claim,
     finish,
+    id_of,
+    make_workflow,
     rerun,
 )
 from tests.stories.test_every_write import PASSERS_BY, Trial
@@ -74,6 +77,29 @@ def one_runs(launchpad: LaunchPad) -> None:
     claim(launchpad, "C")
 
 
+def added_meanwhile(launchpad: LaunchPad) -> None:
+    """A rerun is to be undone, and the workflow to be brought back, below which something was added that can then run."""
+    CHAIN_DONE(launchpad)
+    rerun(launchpad, "A")
+    launchpad.append_wf(make_workflow("X→Y"), [id_of(launchpad, "A")])
+
+
+def undo_the_rerun(launchpad: LaunchPad) -> None:
+    (first,) = (record for record in launchpad.history() if record["command"] == "rerun_fws")
+    with contextlib.suppress(ConflictingOptions):  # it was undone already
+        launchpad.undo(first["_id"])
+
+
+def archive_and_add(launchpad: LaunchPad) -> None:
+    CHAIN_DONE(launchpad)
+    launchpad.archive(ALL)
+    launchpad.append_wf(make_workflow("X"), [id_of(launchpad, "A")])
+
+
+def tolerate(launchpad: LaunchPad) -> None:
+    launchpad.update_fireworks(named("C"), {"_allow_fizzled_parents": True})
+
+
 def give_up_lost_runs(launchpad: LaunchPad) -> None:
     for runs in list(launchpad.find_lost_runs()):
         launchpad.fizzle_lost_runs(runs)
@@ -94,6 +120,9 @@ OPERATIONS = (
     doing("delete all, what runs too", first(two_workflows, one_runs), lambda lp: lp.delete(ALL, running=True)),
     doing("set priorities", two_workflows, lambda lp: lp.set_priorities(ALL, 7)),
     doing("update specs", CHAIN_FAILED, lambda lp: lp.update_fireworks(Selection(states=("FIZZLED", "WAITING")), {"p.q": [1]})),
+    doing("tolerate a failure from now on", CHAIN_FAILED, tolerate),
+    doing("undo a rerun below which something was added", added_meanwhile, undo_the_rerun),
+    doing("unarchive what something was added to", archive_and_add, lambda lp: lp.unarchive(ALL)),
     doing("rerun a workflow", two_workflows, lambda lp: lp.rerun(named("one *"), whole_workflows=True, failed=True)),
     doing("give up lost runs", first(one_runs, lambda lp: let_leases_run_out(lp.store.backend)), give_up_lost_runs),
 )
