@@ -20,6 +20,7 @@ from launchpad.detecting import Detecting
 from launchpad.errors import UsageError
 from launchpad.explaining import Explaining
 from launchpad.holding import Holding
+from launchpad.moving import Moving
 from launchpad.operating import Operating
 from launchpad.reading import Reading
 from launchpad.recording import Recording
@@ -51,6 +52,18 @@ class LaunchPad(
     Upkeep,
     Working,
     Describing,
+    Reading,
+    Analysing,
+    Adding,
+    Detecting,
+    Operating,
+    Holding,
+    Deleting,
+    Recording,
+    Recovering,
+    Upkeep,
+    Moving,
+    Working,
 ):
     """Workflows in a database: added, read, checked out, completed, rerun.
 

@@ -20,6 +20,9 @@ COMMANDS = (
     "reset",
     "add",
     "add_scripts",
+    "dump_wflow",
+    "export",
+    "import",
     "get_fws",
     "get_wflows",
     "get_fws_in_wflows",
@@ -53,6 +56,9 @@ COMMANDS = (
     "recover_results",
     "admin",
 )
+
+#: The modules of commands whose names are words of Python.
+MODULES = {"import": "importing"}
 
 #: Further names of commands, not listed by help. A dash in the place of an underscore is understood in every name.
 ALIASES = {name.replace("_wflows", "_wfs"): name for name in COMMANDS if name.endswith("_wflows")}
@@ -110,7 +116,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", prog="lpad")
     parser.set_defaults(run=None)
     for name in COMMANDS:
-        module = importlib.import_module(f"lpad.commands.{name}")
+        module = importlib.import_module(f"lpad.commands.{MODULES.get(name, name)}")
         description, examples = _help_of(module.__doc__ or "")
         command = commands.add_parser(name, help=description.split("\n\n")[0], description=description, epilog=examples)
         module.configure(command)

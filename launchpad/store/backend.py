@@ -179,8 +179,8 @@ class Backend(ABC):
         """Change one document in one atomic step and return it (as it is after, unless `return_before`), or None."""
 
     @abstractmethod
-    def put_file(self, text: str, metadata: Mapping[str, Any]) -> str:
-        """Store a text too big for a document and return its id (24 hex digits)."""
+    def put_file(self, text: str, metadata: Mapping[str, Any], *, file_id: str | None = None) -> str:
+        """Store a text too big for a document and return its id (24 hex digits). file_id: the id it had elsewhere, and keeps."""
 
     @abstractmethod
     def delete_files(self, metadata: Mapping[str, Any]) -> int:

@@ -142,11 +142,11 @@ class EmbeddedBackend(Backend):
         found: dict[str, Any] | None = self.watched("find_one_and_update", collection, lambda: self.file.write(work), operations)
         return None if found is None else project(found)
 
-    def put_file(self, text: str, metadata: Mapping[str, Any]) -> str:
-        file_id = ObjectId()
+    def put_file(self, text: str, metadata: Mapping[str, Any], *, file_id: str | None = None) -> str:
+        new_id = ObjectId(file_id)
         content = text.encode("utf-8")
         document = {
-            "_id": file_id,
+            "_id": new_id,
             "length": len(content),
             "uploadDate": dt.datetime.now(dt.timezone.utc),
             "encoding": "utf-8",
@@ -156,10 +156,10 @@ class EmbeddedBackend(Backend):
 
         def work(session: Session) -> None:
             insert(session, session.collection_for_writing(_FILES), WriteResult())
-            session.execute("INSERT INTO lpad_files VALUES (?, ?)", (str(file_id), content))
+            session.execute("INSERT INTO lpad_files VALUES (?, ?)", (str(new_id), content))
 
         self.watched("put_file", _FILES, lambda: self.file.write(work), [Insert(document)])
-        return str(file_id)
+        return str(new_id)
 
     def delete_files(self, metadata: Mapping[str, Any]) -> int:
         want = reading.wanted({f"metadata.{name}": value for name, value in metadata.items()})

@@ -317,23 +317,23 @@ class MongoBackend(Backend):
         data: bytes = self.watched("read_file", f"{self.bucket}.files", lambda: self._run("read", command))
         return data.decode("utf-8")
 
-    def put_file(self, text: str, metadata: Mapping[str, Any]) -> str:
+    def put_file(self, text: str, metadata: Mapping[str, Any], *, file_id: str | None = None) -> str:
         if not self.bucket:
             raise DocumentTooLarge("A document is over MongoDB's limit of 16 MB, and GRIDFS_FALLBACK_COLLECTION is switched off.")
-        file_id, stored = ObjectId(), as_stored(metadata, "metadata")
+        new_id, stored = ObjectId(file_id), as_stored(metadata, "metadata")
 
         def command(attempt: int) -> None:
-            if attempt and self._files().exists(file_id):
+            if (attempt or file_id) and self._files().exists(new_id):
                 return
-            self._drop_chunks(file_id)
+            self._drop_chunks(new_id)
             try:
-                self._files().put(text.encode("utf-8"), _id=file_id, encoding="utf-8", metadata=stored)
+                self._files().put(text.encode("utf-8"), _id=new_id, encoding="utf-8", metadata=stored)
             except (gridfs.errors.FileExists, DuplicateKeyError):
-                self._drop_chunks(file_id)
+                self._drop_chunks(new_id)
                 raise DuplicateKey(f"There is a file with the metadata {stored} in {self.bucket} already.") from None
 
         self.watched("put_file", f"{self.bucket}.files", lambda: self._run("change", command))
-        return str(file_id)
+        return str(new_id)
 
     def _drop_chunks(self, file_id: ObjectId) -> None:
         # What a try that was cut short has left.
