@@ -52,18 +52,7 @@ class LaunchPad(
     Upkeep,
     Working,
     Describing,
-    Reading,
-    Analysing,
-    Adding,
-    Detecting,
-    Operating,
-    Holding,
-    Deleting,
-    Recording,
-    Recovering,
-    Upkeep,
     Moving,
-    Working,
 ):
     """Workflows in a database: added, read, checked out, completed, rerun.
 

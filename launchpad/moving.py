@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
-from launchpad.core.selection import Selection, shorten_ids
+from launchpad.core.selection import Selection
+from launchpad.core.selectiontext import shorten_ids
 from launchpad.errors import DuplicateKey, LaunchpadError, UnknownFirework, UsageError
 from launchpad.store import exporting, importing, records
 from launchpad.store.exportfile import ExportReader, ExportWriter, writing
@@ -78,7 +79,7 @@ class Moving:
         selection.require()
         self._check_held(selection.fw_ids)
         chosen = [i for batch in select_workflow_ids(self.store.backend, selection) for i in batch]
-        whole = selection.everything and not (selection.names or selection.states or selection.query)
+        whole = selection == Selection(everything=True)
         if not running:
             self._refuse_running(None if whole else chosen)
         moved = Moved(str(path))

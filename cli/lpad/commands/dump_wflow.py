@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from launchpad.core.selection import parse_ids
+from launchpad.core.selectiontext import parse_ids
 from launchpad.errors import UsageError
 from lpad import output, session
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    options.add_selection(parser, "workflows", launches=False)
+    options.add_selection(parser, "workflows")
     parser.add_argument("file", nargs="?", metavar="FILE", help="the file to write")
     parser.add_argument("--running", action="store_true", help="also what runs or waits in a queue; there, it is lost")
     parser.add_argument("--force", action="store_true", help="replace a file that is there already")
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     file = _file(args)
-    selection = options.read_selection(args).require()
+    selection = options.read_changed(args)
     with session.open_launchpad(args) as launchpad:
         with output.progress(None, "workflows") as progress:
             moved = launchpad.export_workflows(selection, file, running=args.running, overwrite=args.force, progress=progress)
