@@ -7,7 +7,7 @@
     │   ├── BadWorkflow  BadTask  DocumentTooLarge
     ├── ConfigurationError             1
     ├── StoreError                     1
-    │   ├── StoreUnreachable  AccessDenied  NotADatabase  NewerFormat  NeedsReset
+    │   ├── StoreUnreachable  AccessDenied  NoDatabase  NotADatabase  NewerFormat  NeedsReset
     │   ├── DuplicateKey  WeakWriteConcern
     ├── NotFound (ValueError)          1
     │   ├── UnknownFirework  UnknownLaunch  UnknownRerun  UnknownPlan
@@ -105,6 +105,13 @@ class StoreUnreachable(StoreError):
 
 class AccessDenied(StoreError):
     """Wrong credentials, or rights that do not suffice."""
+
+
+class NoDatabase(StoreError):
+    """A file of an embedded launchpad that is not there. Facts: path, origin (who named it)."""
+
+    sentence = "There is no database {path}."
+    hint = "If its name (from {origin}) is right, `lpad add` makes it with the first workflow, `lpad reset` without any."
 
 
 class NotADatabase(StoreError):

@@ -27,8 +27,13 @@ def in_colour(state: str) -> str:
 
 
 def to_json(data: Any, encoding: str | None) -> str:
-    """Return JSON that fits the encoding."""
-    text = json.dumps(data, indent=4, default=plain, ensure_ascii=False)
+    """Return JSON that fits the encoding. Numbers that JSON does not have, NaN and Infinity, are null, as in JavaScript."""
+    try:
+        text = json.dumps(data, indent=4, default=plain, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        # Read back and written anew, for they may lie in what `plain` returned, too.
+        data = json.loads(json.dumps(data, default=plain), parse_constant=lambda _: None)
+        text = json.dumps(data, indent=4, ensure_ascii=False)
     try:
         text.encode(encoding or "ascii")
     except UnicodeEncodeError:  # a terminal for ASCII only, or half of a surrogate pair

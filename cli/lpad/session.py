@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from launchpad.core.fields import unusual_field
-from launchpad.errors import UnknownFirework
+from launchpad.errors import NoDatabase, UnknownFirework
 from lpad import options, output
 
 if TYPE_CHECKING:
@@ -25,13 +25,19 @@ def find_settings(args: argparse.Namespace) -> Settings:
 
 
 @contextlib.contextmanager
-def open_launchpad(args: argparse.Namespace) -> Iterator[LaunchPad]:
-    """Yield the launchpad, and close it afterwards. Raises ConfigurationError, StoreError."""
+def open_launchpad(args: argparse.Namespace, *, creates: bool = False) -> Iterator[LaunchPad]:
+    """Yield the launchpad, and close it afterwards. Raises ConfigurationError, StoreError, NoDatabase.
+
+    creates: whether the command may make the file of an embedded database that is not there yet; others would only hide that
+    its name is mistyped. The one used by default may be made by all.
+    """
     from launchpad.launchpad import LaunchPad
 
     settings = find_settings(args)
     level = args.loglvl or settings.strm_lvl
     output.set_up_logging("CRITICAL" if args.silencer else level, args.logdir or settings.logdir)
+    if settings.kind == "embedded" and not (creates or settings.is_default or (settings.path and settings.path.exists())):
+        raise NoDatabase(path=settings.path, origin=settings.chosen_by)
     if settings.is_default:
         output.note(f"Using the embedded database {settings.path}; `lpad init` configures another one.")
     launchpad = LaunchPad.from_settings(settings)

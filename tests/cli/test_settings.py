@@ -50,6 +50,23 @@ def test_an_address_or_an_embedded_file_is_written_too(lpad_here, own_surroundin
     assert (own_surroundings / "project.db").exists()
 
 
+def test_a_file_with_a_percent_sign_in_its_name_is_the_file_that_is_made(lpad_here, own_surroundings):
+    assert lpad_here("init", "--embedded", "runs%20at 50%/a.db").status == 0
+    assert lpad_here("reset", "--yes").status == 0
+    assert (own_surroundings / "runs%20at 50%" / "a.db").exists()
+
+
+def test_a_mistyped_file_is_told_and_not_made(lpad_here, own_surroundings):
+    for words in (["get_fws"], ["rerun_fws", "--all", "--yes"], ["get_wflows", "-i", "3"], ["history"]):
+        result = lpad_here("--uri", "projetc/a.db", *words)
+        assert (result.status, result.out) == (1, "")
+        assert f"There is no database {own_surroundings / 'projetc' / 'a.db'}.\n" in result.err
+        assert "--uri" in result.err
+    assert list(own_surroundings.iterdir()) == []
+    assert lpad_here("--uri", "project/a.db", "add_scripts", "true").status == 0
+    assert lpad_here("--uri", "project/a.db", "get_fws", "-d", "ids").json == [1]
+
+
 def test_what_is_not_given_is_asked_for(lpad_here, own_surroundings, typed):
     typed("db.example.org", "", "project", "me", "", "", secrets=["s3cret"])
     result = lpad_here("init")

@@ -59,6 +59,15 @@ def test_a_name_that_no_database_can_have_is_named_before_a_server_is_looked_for
     assert "my_launchpad.yaml" in caught.value.hint
 
 
+def test_an_option_that_the_driver_does_not_know_is_one_line_in_the_log(
+    mongo_uri: str, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    with contextlib.closing(MongoBackend(f"{mongo_uri}?foo=1", database="pad")) as backend:
+        assert backend.count("c", {}) == 0
+    assert [record.message.split(": ", 1)[1] for record in caplog.records] == ["Unknown option: foo; it has no effect."]
+    assert list(recwarn) == []
+
+
 @pytest.mark.parametrize(
     "uri",
     ["mongodb://ann:s%zzcret@host/", "mongodb://ann:sec@ret/@host", "mongodb://host:port/", "mongodb://ann:secret@host:99999/"],

@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     files = [path for name in args.wf_file for path in (_files_in(Path(name)) if args.dir else [Path(name)])]
     workflows = [_read(path, check_tasks=args.check) for path in files]
-    with session.open_launchpad(args) as launchpad:
+    with session.open_launchpad(args, creates=True) as launchpad:
         id_maps = launchpad.bulk_add_wfs(workflows)
     added = [
         {"file": str(path), "name": workflow.name, "id_map": id_map}

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     links = {above.fw_id: [below.fw_id] for above, below in itertools.pairwise(fireworks)}
     workflow = Workflow(fireworks, links, args.wf_name or (args.names or [None])[0])
-    with session.open_launchpad(args) as launchpad:
+    with session.open_launchpad(args, creates=True) as launchpad:
         launchpad.add_wf(workflow)
     ids = [firework.fw_id for firework in fireworks]
     if args.output:

@@ -71,7 +71,8 @@ def _values(args: argparse.Namespace) -> dict[str, Any]:
             "Name the database in one way.", hint="Give --embedded, or --uri, or --host and what belongs to it."
         )
     if args.embedded:
-        return {"host": f"sqlite:///{Path(args.embedded).expanduser().absolute()}".replace("////", "///")}
+        path = str(Path(args.embedded).expanduser().absolute()).lstrip("/")
+        return {"host": f"sqlite:///{path.replace('%', '%25')}"}  # an address is read with its %20 and the like decoded
     if address:
         return {"host": args.uri or _asked_address(), "uri_mode": True}
     return {key: _value(args, key, default, question) for key, default, question in QUESTIONS}

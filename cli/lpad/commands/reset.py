@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     confirmed = options.is_confirmed(args)
     if not confirmed and not output.can_ask():
         raise UsageError("A reset has to be confirmed. Nothing was changed.", hint="Add --yes, or --password with today's date.")
-    with session.open_launchpad(args) as launchpad:
+    with session.open_launchpad(args, creates=True) as launchpad:
         where = launchpad.settings.where
         if not confirmed:
             count = launchpad.count_workflows(Selection())

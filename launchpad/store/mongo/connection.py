@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import threading
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -26,6 +28,8 @@ from launchpad.store.encoding import CODEC
 from launchpad.store.mongo import errors
 
 Document = dict[str, Any]
+
+logger = logging.getLogger("launchpad")
 
 #: Milliseconds until a server must have been found, and must have taken a connection.
 _SERVER_WAIT = 5000
@@ -167,12 +171,18 @@ class Connection:
         given = {name.lower() for name in (*self._arguments, *_options_in(self._address))}
         defaults = {name: value for name, value in _DEFAULTS.items() if name.lower() not in given}
         try:
-            return pymongo.MongoClient(**{**defaults, **self._arguments, "tz_aware": True})
+            with warnings.catch_warnings(record=True) as doubts:
+                warnings.simplefilter("always")
+                client = pymongo.MongoClient[Document](**{**defaults, **self._arguments, "tz_aware": True})
         except (PyMongoError, ValueError, TypeError, OSError) as error:  # OSError: a certificate's file is not there
             raise ConfigurationError(
                 f"The address or the options of the database {self.where} cannot be used: {redact(str(error))}.",
                 hint=self._origin.strip(),
             ) from None
+        for doubt in doubts:  # an option the driver does not know, or a value it cannot read
+            problem = redact(str(doubt.message).split(". ")[0].rstrip("."))
+            logger.warning("The address or the options of %s: %s; it has no effect.", self.where, problem)
+        return client
 
     @property
     def _origin(self) -> str:
