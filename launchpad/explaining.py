@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from launchpad.core.attempts import Attempt, attempt_of
+from launchpad.core.attempts import Attempt, attempt_of, stored_output
 from launchpad.core.changes import FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.core.documents import read_time
 from launchpad.core.explanation import Explanation, Family, Hold, explain
 from launchpad.core.graph import Graph
+from launchpad.core.selectiontext import shorten_ids
 from launchpad.core.states import DEFUSED, HELD
-from launchpad.errors import UnknownFirework
+from launchpad.errors import UnknownFirework, UnknownLaunch
 from launchpad.store import reading_queries, records
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 #: So many relatives are named; the others are counted.
 MOST_NAMES = 200
+
+#: The fields of a firework that list its launches.
+LISTS = ("launches", "archived_launches")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,21 @@ class Description:
     children: tuple[int, ...]
     family: Family
     now: dt.datetime
+
+
+@dataclass(frozen=True)
+class AttemptLog:
+    """What the database holds of an attempt's output.
+
+    number: from 1, of `count` attempts; stored: stdout and stderr, as far as they are kept
+    """
+
+    fw_id: int
+    attempt: Attempt
+    number: int
+    count: int
+    stored: Mapping[str, str]
+    trackers: Sequence[Mapping[str, Any]]
 
 
 class Explaining:
@@ -84,6 +103,34 @@ class Explaining:
             for launch in launches[fw_id]
         ]
         return sorted(found, key=lambda attempt: attempt.launch_id)
+
+    def read_log(self, fw_id: int, *, attempt: int | None = None, launch_id: int | None = None) -> AttemptLog:
+        """Return what is known of one attempt's output, by default the last one's.
+
+        attempt: its number, 1 the first, -1 the last. Raises UnknownFirework; UnknownLaunch where there is no such attempt.
+        """
+        firework = self.store.backend.find_one(FIREWORKS, {"fw_id": fw_id}, fields={"fw_id": 1, **dict.fromkeys(LISTS, 1)})
+        if firework is None:
+            raise UnknownFirework(fw_ids=[fw_id])
+        attempts = self.attempts(firework)
+        ids = [one.launch_id for one in attempts]
+        number = ids.index(launch_id) if launch_id in ids else None
+        if launch_id is None and attempts:
+            wanted = len(attempts) if attempt is None else attempt if attempt > 0 else len(attempts) + 1 + attempt
+            number = wanted - 1 if 0 < wanted <= len(attempts) else None
+        if number is None:
+            raise UnknownLaunch(_no_such_attempt(fw_id, ids, launch_id), hint="" if not ids else f"It has: {shorten_ids(ids)}.")
+        (launch,) = self.store.launches([ids[number]]).values()
+        stored = stored_output(self.store.resolve_action(launch))
+        trackers = [tracker for tracker in launch.get("trackers") or () if isinstance(tracker, Mapping)]
+        return AttemptLog(fw_id, attempts[number], number + 1, len(ids), stored, trackers)
+
+    def launch_state(self, launch_id: int) -> str:
+        """Return the state of a launch, active or archived. Raises UnknownLaunch."""
+        found = self.store.launches([launch_id], fields={"launch_id": 1, "state": 1})
+        if launch_id not in found:
+            raise UnknownLaunch(launch_id=launch_id)
+        return str(found[launch_id].get("state"))
 
     def _family(self, fw_id: int, workflow: Mapping[str, Any] | None) -> Family:
         links = (workflow or {}).get("links") or {}
@@ -130,3 +177,11 @@ class Explaining:
             for launch in launches:
                 return int(launch["fw_id"])
         return None
+
+
+def _no_such_attempt(fw_id: int, ids: Sequence[int], launch_id: int | None) -> str:
+    if not ids:
+        return f"Firework {fw_id} has no launch, so there is no output."
+    if launch_id is not None:
+        return f"Firework {fw_id} has no launch {launch_id}."
+    return f"Firework {fw_id} has only {len(ids)} attempt{'s' if len(ids) > 1 else ''}."

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from launchpad.core.visible import visible
+from launchpad.core.visible import harmless, visible
 from launchpad.errors import ConfigurationError, LaunchpadError
 from lpad import forms
 from lpad.reports import report_lines as report_lines
@@ -139,6 +139,11 @@ def show_list(items: Iterable[Mapping[str, Any]], output: str | None, columns: S
 def show_text(text: str, end: str = "\n") -> None:
     """Print a text that is the result."""
     _write(text, end)
+
+
+def show_foreign(text: str) -> None:
+    """Print what a job printed, as it is; on a terminal without what could do more there than colour it."""
+    _write(harmless(text) if is_terminal() else text, end="")
 
 
 def show_table(rows: Iterable[Sequence[Any]], headers: Sequence[str]) -> None:

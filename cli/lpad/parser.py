@@ -26,6 +26,7 @@ COMMANDS = (
     "get_fws",
     "get_wflows",
     "get_fws_in_wflows",
+    "log",
     "get_launchdir",
     "track_fws",
     "report",

@@ -129,6 +129,18 @@ def failure_of(launch: Mapping[str, Any]) -> Failure:
     )
 
 
+def stored_output(launch: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a launch, its action in place, keeps of what its tasks printed: stdout, stderr, where there is any."""
+    found = {}
+    for name in ("stdout", "stderr"):
+        for path in (f"action.stored_data.{name}", f"action.stored_data._exception._details.{name}"):
+            text = get_path(launch, path)
+            if isinstance(text, str) and text:
+                found[name] = text
+                break
+    return found
+
+
 def _exit_code(cause: Mapping[str, Any], stored: Mapping[str, Any], trace: str) -> int | None:
     for value in (cause.get("code"), get_path(stored, "_exception._details.returncode")):
         if (number := _number(value)) is not None:
