@@ -56,6 +56,7 @@ COMMANDS = (
     "recover",
     "recover_results",
     "admin",
+    "completion",
 )
 
 #: The modules of commands whose names are words of Python.

@@ -1,0 +1,28 @@
+"""Print a script that lets a shell complete commands, options, states and files.
+
+Examples:
+  eval "$(lpad completion bash)"        for this shell; in ~/.bashrc for all to come
+  eval "$(lpad completion bash rlaunch)"
+  eval "$(lpad completion zsh)"         after compinit, in ~/.zshrc
+  lpad completion fish > ~/.config/fish/completions/lpad.fish
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from lpad import output
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=SHELLS, help="bash, zsh or fish")
+    parser.add_argument("program", nargs="?", choices=("lpad", "rlaunch"), default="lpad", help="lpad (the default) or rlaunch")
+
+
+def run(args: argparse.Namespace) -> int:
+    from lpad.completing import script
+
+    output.show_text(script(args.shell, args.program))
+    return 0
