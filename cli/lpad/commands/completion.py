@@ -1,10 +1,12 @@
 """Print a script that lets a shell complete commands, options, states and files.
 
+In ~/.bashrc: eval "$(lpad completion bash)"; the same with zsh in ~/.zshrc, after compinit. fish reads the script from the file
+~/.config/fish/completions/lpad.fish.
+
 Examples:
-  eval "$(lpad completion bash)"        for this shell; in ~/.bashrc for all to come
-  eval "$(lpad completion bash rlaunch)"
-  eval "$(lpad completion zsh)"         after compinit, in ~/.zshrc
-  lpad completion fish > ~/.config/fish/completions/lpad.fish
+  lpad completion bash
+  lpad completion zsh rlaunch
+  lpad completion fish
 """
 
 from __future__ import annotations
