@@ -356,9 +356,7 @@ class Launchpad(Machine):
     def set_priority(self, names: list[str], priority: int) -> None:
         chosen = self.ids(names)
         self.report(
-            self.do(
-                lambda lp: lp.set_priority(chosen, priority), lambda world: world.set_priority(names, priority), journaled=True
-            )
+            self.do(lambda lp: lp.set_priorities(chosen, priority), lambda w: w.set_priority(names, priority), journaled=True)
         )
 
     @command(names=JOBS, what=st.sampled_from([("x", 1), ("x", 2), ("tolerant", True), ("tolerant", False)]))
