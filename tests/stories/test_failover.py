@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import random
+import subprocess
+import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pymongo
 import pytest
 
+from launchpad import Firework, LaunchPad, ScriptTask, Workflow
 from launchpad.errors import ConfigurationError, StoreUnreachable, WeakWriteConcern
-from launchpad.store.backend import Insert, Update
+from launchpad.store.backend import DeleteMany, Insert, Update
 from launchpad.store.mongo import MongoBackend
+from tests.factories import make_workflow, together
 from tests.replicaset import ReplicaSet
-from tests.runner.working import until
+from tests.runner.working import Rlaunch, environment, until
+from tests.stories.invariants import check
 
 pytestmark = pytest.mark.mongod
 
 #: What may happen to a primary.
 MISHAPS = ("kill", "freeze", "step_down", "cut_off")
+
+#: Workflows of two fireworks for workers to run.
+PAIRS = 3
 
 
 @pytest.fixture
@@ -33,12 +45,11 @@ def on_set(replica_set: ReplicaSet) -> Iterator[MongoBackend]:
 # one command at a time
 
 
-@pytest.mark.parametrize("mishap", MISHAPS)
-def test_what_was_acknowledged_is_there_whatever_becomes_of_the_primary(replica_set, on_set, mishap):
+def test_what_was_acknowledged_is_there_and_reading_goes_on_when_the_primary_is_killed(replica_set, on_set):
     on_set.write("c", [Insert({"_id": n}) for n in range(300)])
     reading = on_set.find("c", {}, sort=[("_id", 1)])
     seen = [next(reading)["_id"] for _ in range(50)]
-    struck = replica_set.when("update", 1, getattr(replica_set, mishap), before=True)
+    struck = replica_set.when("update", 1, replica_set.kill, before=True)
     assert on_set.write("c", [Update({"_id": 5}, {"$set": {"a": 1}})]).matched == 1
     assert struck.is_set()
     on_set.write("c", [Insert({"_id": 300})])
@@ -118,3 +129,128 @@ def test_a_set_without_a_majority_is_said_to_have_no_primary(replica_set, monkey
         pytest.raises(StoreUnreachable, match="its replica set has no primary now"),
     ):
         backend.count("c", {})
+
+
+# commands and workers, as processes of their own
+
+
+@pytest.fixture
+def launchpad(replica_set: ReplicaSet, on_set: MongoBackend) -> Iterator[LaunchPad]:
+    """An empty launchpad on the set."""
+    with LaunchPad.open(replica_set.uri("pad")) as launchpad:
+        launchpad.reset(require_password=False)
+        yield launchpad
+
+
+def rerun_all_failed(uri: str) -> tuple[int, str, str]:
+    command = [sys.executable, "-m", "lpad", "--uri", uri, "rerun_fws", "-s", "FIZZLED", "--yes"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=150, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def add_failed(launchpad: LaunchPad, count: int) -> None:
+    """Add workflows A→B, C whose A has failed though C has run, which is what `_allow_fizzled_parents` lets happen."""
+    several = [
+        make_workflow(
+            "A→B,C",
+            ids={"A": 3 * number + 1, "B": 3 * number + 2, "C": 3 * number + 3},
+            first_launch_id=2 * number + 1,
+            specs={"C": {"_allow_fizzled_parents": True}},
+            A="FIZZLED",
+            C="COMPLETED",
+        )
+        for number in range(count)
+    ]
+    for collection, documents in together(*several).items():
+        operations = [DeleteMany({}), *(Insert(document) for document in documents)]
+        launchpad.store.backend.write(collection, operations, ordered=True)
+    check(launchpad.store.backend)
+
+
+def all_are_back(launchpad: LaunchPad, count: int) -> None:
+    content = check(launchpad.store.backend)
+    found = Counter((firework["name"], firework["state"]) for firework in content.fireworks.values())
+    assert found == {("A", "READY"): count, ("B", "WAITING"): count, ("C", "WAITING"): count}
+    assert (len(content.launches), len(content.archived)) == (0, 2 * count)
+    (record,) = launchpad.store.backend.find("reruns", {})
+    assert record["state"] == "done", record
+
+
+@pytest.mark.parametrize(
+    ("mishap", "command", "number"),
+    [("kill", "update", 1), ("freeze", "find", 6), ("step_down", "update", 3), ("cut_off", "insert", 2)],
+)
+def test_a_rerun_finishes_by_itself(replica_set, launchpad, mishap, command, number):
+    add_failed(launchpad, 150)
+    struck = replica_set.when(command, number, getattr(replica_set, mishap), before=number % 2 == 0)
+    status, _, errors = rerun_all_failed(replica_set.uri("pad"))
+    assert struck.is_set()
+    assert (status, "Traceback" in errors) == (0, False), errors
+    all_are_back(launchpad, 150)
+
+
+def add_pairs(launchpad: LaunchPad, folder: Path) -> None:
+    """Add fireworks that leave a line in a file as they begin, and one as they end."""
+    script = f"echo start >> {folder}/$NAME; echo end >> {folder}/$NAME"
+    for number in range(PAIRS):
+        parent, child = (Firework(ScriptTask.from_str(f"NAME={name}{number}; {script}"), name=f"{name}{number}") for name in "AB")
+        launchpad.add_wf(Workflow([parent, child], {parent: [child]}, name=f"pair {number}"))
+
+
+def run_all_once(replica_set: ReplicaSet, launchpad: LaunchPad, folder: Path, workers: int = 2) -> None:
+    """Let processes run what there is, and see that each firework ran once."""
+    launchpad_file = folder / "launchpad.yaml"
+    launchpad_file.write_text(json.dumps({"host": replica_set.uri("pad"), "uri_mode": True, "name": "pad"}))
+    with contextlib.ExitStack() as stack:
+        running = [
+            stack.enter_context(Rlaunch("rapidfire", "--sleep", "0.5", folder=folder, launchpad_file=launchpad_file))
+            for _ in range(workers)
+        ]
+        for status, _, errors in [worker.ended(150) for worker in running]:
+            assert (status, "Traceback" in errors) == (0, False), errors
+    content = check(launchpad.store.backend)
+    assert {firework["state"] for firework in content.fireworks.values()} == {"COMPLETED"}
+    ran = {name: (folder / name).read_text() for name in (f"{name}{number}" for name in "AB" for number in range(PAIRS))}
+    assert set(ran.values()) == {"start\nend\n"}, ran
+    assert (len(content.launches), len(content.archived)) == (2 * PAIRS, 0)
+
+
+@pytest.mark.parametrize(
+    ("mishap", "command", "number"),
+    [("kill", "findAndModify", 6), ("freeze", "update", 11), ("step_down", "update", 8), ("cut_off", "insert", 7)],
+)
+def test_workers_run_each_firework_once(replica_set, launchpad, tmp_path, mishap, command, number):
+    add_pairs(launchpad, tmp_path)
+    struck = replica_set.when(command, number, getattr(replica_set, mishap), before=number % 2 == 0)
+    run_all_once(replica_set, launchpad, tmp_path)
+    assert struck.is_set()
+
+
+# for a long time
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(12))
+def test_reruns_and_workers_survive_one_mishap_after_the_other(replica_set, launchpad, tmp_path, seed):
+    chance = random.Random(seed)
+
+    def strike_soon() -> None:
+        mishap, command = chance.choice(MISHAPS), chance.choice(["find", "insert", "update", "delete", "findAndModify"])
+        replica_set.when(command, chance.randrange(1, 12), getattr(replica_set, mishap), before=chance.random() < 0.5)
+
+    for number in range(5):
+        add_failed(launchpad, 150)
+        launchpad.store.backend.write("reruns", [DeleteMany({})])
+        launchpad.store.backend.write("rerun_entries", [DeleteMany({})])
+        strike_soon()
+        status, _, errors = rerun_all_failed(replica_set.uri("pad"))
+        assert (status, "Traceback" in errors) == (0, False), errors
+        all_are_back(launchpad, 150)
+        replica_set.heal()
+        launchpad.reset(require_password=False)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        add_pairs(launchpad, folder)
+        strike_soon()
+        run_all_once(replica_set, launchpad, folder)
+        replica_set.heal()
