@@ -229,7 +229,7 @@ class _Batch:
 
     def _followed_up(self, plans: Sequence[tuple[Snapshot, Plan]]) -> bool:
         """Let workflows follow launches that ended just now, so that nothing is planned on a run that is over."""
-        ended = {n for snapshot, _ in plans for n, launch in snapshot.launches.items() if launch.get("pending")}
+        ended = {n for snapshot, _ in plans for n, launch in snapshot.launches.items() if launch.get("pending") is True}
         return bool(ended) and self.launchpad.follow_up(ended)
 
     def _dropped_out(self, plans: Sequence[tuple[Snapshot, Plan]]) -> bool:

@@ -390,6 +390,8 @@ class Working:
         if was_lost:
             fields.setdefault("cause", None)
         self.end_launch(document["launch_id"], document["token"], fields, also=(FIZZLED,) if was_lost else ())
+        if was_lost and not fireworks_following(self.store, launch["launch_id"]):  # it was brought back in this moment
+            raise Fenced(launch_id=launch["launch_id"])
         return int(launch["fw_id"])
 
     # FireWorks' methods of the same concept

@@ -60,6 +60,8 @@ class Settings:
     #: How often a worker of ours says that it is alive, and after which silence it counts as lost.
     heartbeat_seconds: float = 30
     lease_seconds: float = 120
+    #: How often in a row a lost run is brought back by itself; 0: never.
+    lost_reruns: int = 2
 
     #: After which silence a run of a FireWorks worker, which pings each hour, counts as lost.
     run_expiration_secs: float = 14400
@@ -267,6 +269,7 @@ LAUNCHPAD_KEYS: dict[str, Reader] = {
     "path": _text,
     "heartbeat_seconds": _seconds,
     "lease_seconds": _seconds,
+    "lost_reruns": _whole,
 }
 
 #: Keys of FW_config.yaml that are fields of `Settings` under the same name in small letters.

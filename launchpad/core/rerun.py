@@ -28,10 +28,12 @@ class RerunOptions:
     """How to rerun. The same for all fireworks of one command, but for `launch_ids`."""
 
     task_level: bool = False
-    #: Which attempt to resume, by fw_id; others take the newest that has a checkpoint.
+    #: Which attempt to resume, by fw_id; others take the newest that has a checkpoint, or without `task_level` start over.
     launch_ids: Mapping[int, int] = field(default_factory=dict)
     #: None: an empty new folder; "cp": a new folder with the old one's files; "prev_dir": the old folder.
     recover_mode: str | None = None
+    #: Without `recover_mode`: a copy of the old one's files all the same, where that folder is seen from here.
+    copy_what_is_seen: bool = False
     clear_recovery: bool = False
     #: Also fireworks whose run is alive; its late result will not be accepted.
     running: bool = False
@@ -124,7 +126,7 @@ class _Rerun:
         return None
 
     def _attempts_needed(self) -> list[int]:
-        if self.options.task_level:
+        if self.options.task_level or self.options.launch_ids:
             return list(self.targets)
         if self.options.keep_exception_details:
             return [fw_id for fw_id in self._below(self.targets) if self._state(fw_id) == FIZZLED]
@@ -140,7 +142,7 @@ class _Rerun:
             self.refused[fw_id] = f"is {state}" + ("; reignite it first" if state == DEFUSED else "")
         elif state in (RUNNING, RESERVED) and not self.options.running and (live := self._live_launch(fw_id)):
             self.refused[fw_id] = f"is {state} {whereabouts(live)}; --running {self.options.doing} it all the same"
-        elif self.options.task_level:
+        elif self.options.task_level or fw_id in self.options.launch_ids:
             self._judge_task_level(fw_id, state)
         elif state == WAITING and not (self.options.clear_recovery and self._recovery(fw_id) is not ABSENT):
             self.skipped[fw_id] = "is WAITING already"
@@ -178,6 +180,8 @@ class _Rerun:
 
     def _recovery_wish(self, fw_id: int, launch: Mapping[str, Any]) -> _Wish:
         mode, folder = self.options.recover_mode, str(launch.get("launch_dir"))
+        if self.options.copy_what_is_seen and mode is None and self.options.folder_exists(folder):
+            mode = recovery.COPY
         text = f"resumes at {recovery.describe(recovery.recovery_from(launch, mode))}"
         text += {recovery.COPY: f", with a copy of {folder}", recovery.PREVIOUS_DIR: f", in {folder}"}.get(mode or "", "")
         unseen = mode is not None and not self.options.folder_exists(folder)

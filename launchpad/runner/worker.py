@@ -25,8 +25,11 @@ from launchpad.runner.workdir import default_folder
 
 logger = logging.getLogger(__name__)
 
-#: How often, at most, a worker looks after what others have left lying: lost runs, half-finished changes.
+#: How often, at most, a worker looks after what others have left lying: half-finished changes, ends nobody followed.
 RECOVERY_SECONDS = 60.0
+
+#: How often a worker looks for lost runs, in leases: a run is back when its lease is over and this has passed, too.
+GLANCE_IN_LEASES = 1 / 6
 
 #: How long one step may be tried again below the worker's own patience.
 DRIVER_SECONDS = 2.0
@@ -88,7 +91,8 @@ class Worker:
         self._limits = limits or Limits()
         self._local_redirect, self._silent = local_redirect, silent
         self._debugger = debugger
-        self._recovered_at = float("-inf")
+        self._recovered_at = self._glanced_at = float("-inf")
+        self._glance_seconds = launchpad.settings.lease_seconds * GLANCE_IN_LEASES
         #: Whether the database has answered this worker yet: one that never did is not waited for.
         self._answered = False
         #: Fireworks that this worker may not run, so as not to take them again and again.
@@ -182,7 +186,14 @@ class Worker:
             loops += 1
             if loops != max_loops:
                 logger.info("Nothing to run now; looking again in %g s.", pause)
-                self.stop.wait(min(pause, max(0.0, ends_at - time.monotonic())))
+                self._wait(min(pause, max(0.0, ends_at - time.monotonic())))
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for work, and look for lost runs meanwhile: what is found ends the wait."""
+        while seconds > 0 and not self.stop.wait(min(self._glance_seconds, seconds)):
+            seconds -= self._glance_seconds
+            if self._recover():
+                return
 
     def _run_what_is_there(self, nlaunches: int, ends_at: float) -> None:
         """Run fireworks while there are any and it may."""
@@ -200,12 +211,20 @@ class Worker:
 
         return self._patiently(more, "Looking for work")
 
-    def _recover(self, *, at_once: bool = False) -> None:
-        if not at_once and time.monotonic() - self._recovered_at < RECOVERY_SECONDS:
-            return
-        for sentence in self._patiently(self._launchpad.recover, "Looking for lost runs"):
+    def _recover(self, *, at_once: bool = False) -> bool:
+        """Put right what others left, if it is time to; tell whether there was anything."""
+        now = time.monotonic()
+        if at_once or now - self._recovered_at >= RECOVERY_SECONDS:
+            found = self._patiently(self._launchpad.recover, "Looking for what was left undone")
+            self._recovered_at = time.monotonic()
+        elif now - self._glanced_at >= self._glance_seconds:
+            found = self._patiently(self._launchpad.recover_lost_runs, "Looking for lost runs")
+        else:
+            return False
+        self._glanced_at = time.monotonic()
+        for sentence in found:
             logger.info("%s", sentence)
-        self._recovered_at = time.monotonic()
+        return bool(found)
 
     def _patiently(self, step: Callable[[], Result], what: str) -> Result:
         if not self._answered:

@@ -18,6 +18,14 @@ def fireworks_with_launches(store: Store, launch_ids: Iterable[int]) -> list[int
     return [document["fw_id"] for document in store.by_ids(FIREWORKS, "launches", launch_ids, fields={"fw_id": 1})]
 
 
+def fireworks_listing(store: Store, launch_ids: Iterable[int]) -> dict[int, list[int]]:
+    """Return the fireworks that list one of these launches as active, with all that they list."""
+    fields = {"fw_id": 1, "launches": 1}
+    return {
+        document["fw_id"]: document["launches"] for document in store.by_ids(FIREWORKS, "launches", launch_ids, fields=fields)
+    }
+
+
 def fireworks_following(store: Store, launch_id: int) -> list[dict[str, Any]]:
     """Return the fireworks, in any workflow, that list a launch as active, with what planning needs of them."""
     return list(store.backend.find(FIREWORKS, {"launches": launch_id}, fields=LIGHT))

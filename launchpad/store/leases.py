@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, LAUNCHES
+from launchpad.core.launches import UNDECIDED, failed_action
 from launchpad.core.states import COMPLETED, ENDED, FIZZLED, RESERVED, RUNNING
 from launchpad.errors import DocumentTooLarge, DuplicateKey
 from launchpad.store.backend import Update, UpdateMany
@@ -104,7 +105,7 @@ def followed(store: Store, launch_id: int, ends: Sequence[str | None]) -> None:
 def unfollow(store: Store, launch_ids: Collection[int]) -> None:
     """Note that the ends of these launches, as far as they have ended, have yet to be followed."""
     if launch_ids:
-        over = {"launch_id": one_of(sorted(launch_ids)), "state": one_of(sorted(ENDED))}
+        over = {"launch_id": one_of(sorted(launch_ids)), "state": one_of(sorted(ENDED)), "pending": {"$ne": UNDECIDED}}
         store.write(LAUNCHES, [UpdateMany(over, {"$set": {"pending": True}})])
 
 
@@ -113,13 +114,31 @@ def unfollowed(store: Store) -> Iterator[dict[str, Any]]:
     yield from store.backend.find(LAUNCHES, {"pending": True}, fields={"launch_id": 1, "lease": 1})
 
 
+def undecided(store: Store) -> list[dict[str, Any]]:
+    """Return the lost launches of which it is still to be decided whether their fireworks run again."""
+    fields = {"launch_id": 1, "fw_id": 1, "cause": 1}
+    return list(store.backend.find(LAUNCHES, {"pending": UNDECIDED}, fields=fields))
+
+
+def decide_against(store: Store, launch_id: int, text: str) -> None:
+    """Let a lost launch be followed as any failed one: its firework is not brought back. text: what to say of it."""
+    fields = {"pending": True, "action": failed_action("the run was lost", text)}
+    store.write(LAUNCHES, [Update({"launch_id": launch_id, "pending": UNDECIDED}, {"$set": fields})])
+
+
 def expired(store: Store, now: dt.datetime) -> Iterator[dict[str, Any]]:
     """Yield launches that are RUNNING though their lease ran out."""
     fields = {"trackers": 0, "action": 0}
     yield from store.backend.find(LAUNCHES, {"state": RUNNING, "lease.expires": {"$lt": now}}, fields=fields)
 
 
-def end_expired(store: Store, launch: Mapping[str, Any], fields: dict[str, Any]) -> bool:
-    """End a lost launch, unless its worker came back to life in this moment."""
-    still = {**ours(launch["launch_id"], launch["lease"]["token"]), "lease.expires": launch["lease"]["expires"]}
-    return store.write(LAUNCHES, [Update(still, {"$set": fields})]).matched == 1
+def end_expired(store: Store, ends: Iterable[tuple[Mapping[str, Any], dict[str, Any]]]) -> None:
+    """End lost launches, (as read, fields), but for those whose workers came back to life in this moment."""
+    operations = [
+        Update(
+            {**ours(launch["launch_id"], launch["lease"]["token"]), "lease.expires": launch["lease"]["expires"]},
+            {"$set": fields},
+        )
+        for launch, fields in ends
+    ]
+    store.write(LAUNCHES, operations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -27,17 +28,72 @@ def leave_result(claimed) -> Path:
     return write_result(Path(claimed.launch_dir), document)
 
 
-def test_a_run_that_is_not_heard_of_any_more_is_given_up(lpad, scene, pad, claimed):
-    assert lpad("recover").err == "There was nothing to recover.\n"
+def lose(pad, checkout):
+    """Let the lease of a run be over."""
     past = dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc)
-    pad.store.backend.find_one_and_update("launches", {"launch_id": claimed.launch_id}, {"$set": {"lease.expires": past}})
+    pad.store.backend.find_one_and_update("launches", {"launch_id": checkout.launch_id}, {"$set": {"lease.expires": past}})
+
+
+def test_a_run_that_is_not_heard_of_any_more_is_brought_back_as_a_command_of_the_history(lpad, scene, pad, claimed):
+    assert lpad("recover").err == "There was nothing to recover.\n"
+    lose(pad, claimed)
     result = lpad("recover")
-    assert result.status == 0
-    assert "Firework 1, launch 1: The run was lost" in result.out
+    assert (result.status, result.err) == (0, "")
+    assert "Firework 1, launch 1: The run was lost: nothing was heard of " in result.out
+    assert result.out.endswith("It is READY again: set back.\n")
+    assert scene.states() == {1: "READY", 2: "WAITING"}
+    (record,) = lpad("history", "-o", "json").json
+    assert (record["command"], record["selection"], record["counts"]["changed"]) == ("recover", "-i 1", 1)
+    assert record["reason"].startswith("The run was lost: nothing was heard of ")
+    assert lpad("recover", "-o", "json").json == []
+
+
+def test_an_undone_return_stays_undone(lpad, scene, pad, claimed):
+    lose(pad, claimed)
+    lpad("recover")
+    (record,) = pad.history()
+    assert lpad("undo", record["_id"]).status == 0
+    assert scene.states() == {1: "FIZZLED", 2: "WAITING"}
+    assert lpad("recover").err == "There was nothing to recover.\n"
+    assert lpad("admin", "check").status == 0
+
+
+def test_what_is_lost_a_third_time_in_a_row_is_held_for_a_person(lpad, scene, pad, claimed):
+    lose(pad, claimed)
+    lpad("recover")
+    lose(pad, pad.claim(FWorker(), "/nowhere"))
+    lpad("recover")
+    lose(pad, pad.claim(FWorker(), "/nowhere"))
+    result = lpad("recover")
+    assert "was lost 3 times in a row; it stays FIZZLED for a person to decide: lpad rerun_fws -i 1" in result.out
     assert scene.states() == {1: "FIZZLED", 2: "WAITING"}
     (firework,) = lpad("get_fws", "-s", "FIZZLED").json
-    assert firework["error"].startswith("The run was lost: nothing was heard of ")
-    assert lpad("recover", "-o", "json").json == []
+    assert "lost 3 times in a row" in firework["error"]
+    assert [record["command"] for record in lpad("history", "-o", "json").json] == ["recover", "recover"]
+    assert lpad("recover").err == "There was nothing to recover.\n"
+    assert lpad("rerun_fws", "-i", "1").status == 0
+    pad.claim(FWorker(), "/nowhere").complete("COMPLETED", {})
+    assert scene.states() == {1: "COMPLETED", 2: "READY"}
+
+
+def test_nothing_is_brought_back_where_that_is_turned_off(lpad_here, scene, pad, claimed, store_uri, own_surroundings):
+    place = (
+        {"path": store_uri.removeprefix("sqlite://")} if store_uri.startswith("sqlite") else {"host": store_uri, "uri_mode": True}
+    )
+    (own_surroundings / "off.yaml").write_text(json.dumps({**place, "name": store_uri.rpartition("/")[2], "lost_reruns": 0}))
+    lose(pad, claimed)
+    result = lpad_here("-l", "off.yaml", "recover")
+    assert "It was lost; it stays FIZZLED for a person to decide" in result.out
+    assert scene.states() == {1: "FIZZLED", 2: "WAITING"}
+    assert pad.launches.find_one({"launch_id": 1})["cause"]["kind"] == "lost"
+    assert list(pad.history()) == []
+
+
+def test_a_run_of_fireworks_is_never_brought_back_by_itself(lpad, scene):
+    scene.workflow("RUNNING", live=False)
+    before = scene.contents()
+    assert lpad("recover").err == "There was nothing to recover.\n"
+    assert scene.contents() == before
 
 
 def test_a_result_that_could_not_be_stored_is_taken_in(lpad, scene, pad, claimed):

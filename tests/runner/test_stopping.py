@@ -111,7 +111,7 @@ def test_a_killed_worker_takes_its_task_and_what_that_started_along(launchpad, r
     until(lambda: not is_running(task) and not is_running(sleeper), 5)
 
 
-def test_the_run_of_a_killed_worker_is_given_up_when_its_lease_is_over(
+def test_the_run_of_a_killed_worker_is_brought_back_from_its_checkpoint_when_its_lease_is_over(
     launchpad, rlaunch, folder, make_launchpad_file, store_uri
 ):
     launchpad.add_wf(Firework([Note(action={"stored_data": {"a": 1}}), waiting_task()]))
@@ -122,10 +122,12 @@ def test_the_run_of_a_killed_worker_is_given_up_when_its_lease_is_over(
     worker.ended()
     assert state_of(launchpad, 1) == "RUNNING"
     until(launchpad.recover, 10)
-    assert state_of(launchpad, 1) == "FIZZLED"
-    launch = launch_of(launchpad, 1)
+    assert state_of(launchpad, 1) == "READY"
+    launch = launchpad.store.launches([1])[1]
     assert launch["cause"]["kind"] == "lost"
     assert launch["state_history"][-1]["checkpoint"]["_all_stored_data"] == {"a": 1}
+    recovery = firework(launchpad, 1)["spec"]["_recovery"]
+    assert (recovery["_task_n"], recovery["_mode"], recovery["_launch_id"]) == (1, "cp", 1)
 
 
 def test_a_task_process_that_is_killed_leaves_nothing_running(launchpad, rlaunch, folder):

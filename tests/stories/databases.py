@@ -39,6 +39,11 @@ def let_leases_run_out(backend: Backend) -> None:
     _shift(backend, LAUNCHES, {"state": "RUNNING", "lease": {"$exists": True}}, "lease.expires", dt.timedelta(hours=1, minutes=5))
 
 
+def give_up_what_is_lost(launchpad: LaunchPad) -> None:
+    """Let this process bring back no lost runs: they become FIZZLED."""
+    launchpad.settings = dataclasses.replace(launchpad.settings, lost_reruns=0)
+
+
 def let_hours_pass(backend: Backend) -> None:
     """Make what a dead process left behind look old: journal entries, and launches that no firework lists."""
     listed = {n for doc in backend.find(FIREWORKS, {}, fields={"launches": 1}) for n in doc["launches"]}

@@ -12,7 +12,7 @@ from launchpad.checkout import Checkout
 from launchpad.core.changes import FIREWORKS, WORKFLOWS
 from launchpad.errors import LaunchpadError
 from tests.factories import read_links
-from tests.stories.databases import let_leases_run_out
+from tests.stories.databases import give_up_what_is_lost, let_leases_run_out
 
 WORKER = FWorker("worker")
 TASK = {"_fw_name": "ScriptTask", "script": "true"}
@@ -276,7 +276,23 @@ def _lost_run() -> Operation:
     def act(launchpad: LaunchPad, facts: Facts) -> None:
         launchpad.recover()
 
-    return Operation("find a lost run", prepare, act, act)
+    return Operation("bring back a lost run", prepare, act, act)
+
+
+def _third_loss() -> Operation:
+    def prepare(launchpad: LaunchPad) -> Facts:
+        DIAMOND_RUNS(launchpad)
+        for number in range(3):
+            if number:
+                launchpad.recover()
+            claim(launchpad, "C").save_checkpoint({"_task_n": number})
+            let_leases_run_out(launchpad.store.backend)
+        return {}
+
+    def act(launchpad: LaunchPad, facts: Facts) -> None:
+        launchpad.recover()
+
+    return Operation("hold what is lost again and again", prepare, act, act)
 
 
 def _late_result() -> Operation:
@@ -284,6 +300,7 @@ def _late_result() -> Operation:
 
     def prepare(launchpad: LaunchPad) -> Facts:
         facts = found.prepare(launchpad)
+        give_up_what_is_lost(launchpad)
         let_leases_run_out(launchpad.store.backend)
         launchpad.recover()
         return facts
@@ -380,6 +397,7 @@ OPERATIONS: Sequence[Operation] = (
     _append(False),
     _append(True),
     _lost_run(),
+    _third_loss(),
     _late_result(),
     _undo(),
 )

@@ -13,7 +13,7 @@ from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKF
 from launchpad.errors import DuplicateKey, Fenced, StoreUnreachable
 from launchpad.store.backend import Step, Update, UpdateMany
 from launchpad.store.names import ENTRIES
-from tests.stories.databases import let_hours_pass, let_leases_run_out, open_launchpad, put_back, take_out
+from tests.stories.databases import give_up_what_is_lost, let_hours_pass, let_leases_run_out, open_launchpad, put_back, take_out
 from tests.stories.faults import Crash, Faults
 from tests.stories.invariants import check
 from tests.stories.operations import TASK, WORKER, add, claim, finish, id_of, make_workflow, rerun, state_of, work_until_done
@@ -50,6 +50,7 @@ def test_an_action_with_an_unknown_word_fails_its_run_and_changes_nothing_else(l
 def test_a_detour_before_a_child_that_has_started_fails_its_run(launchpad: LaunchPad) -> None:
     add(launchpad, "A→B", B={"_allow_fizzled_parents": True})
     late = claim(launchpad, "A")
+    give_up_what_is_lost(launchpad)
     let_leases_run_out(launchpad.store.backend)
     launchpad.recover()
     claim(launchpad, "B")
@@ -125,6 +126,7 @@ def test_a_run_that_ended_while_a_duplicate_took_it_over_is_followed(launchpad: 
 def test_a_late_result_is_not_missed_by_who_saw_the_run_lost(launchpad: LaunchPad, place: str) -> None:
     add(launchpad, "A→B")
     checkout = claim(launchpad, "A")
+    give_up_what_is_lost(launchpad)
     let_leases_run_out(launchpad.store.backend)
 
     def deliver_and_die_when_it_is_planned(step: Step) -> None:

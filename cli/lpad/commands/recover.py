@@ -1,7 +1,8 @@
-"""Finish what others left half done, and give up runs whose worker has died.
+"""Finish what others left half done, and bring back runs whose worker has died.
 
 Any worker does the same between its jobs; this is for when none is running. Changes that were interrupted are completed, and
-fireworks whose run has not been heard of for too long become FIZZLED, with "lost" as the cause.
+fireworks whose run has not been heard of for too long run again, from their checkpoint. The third loss in a row is left FIZZLED
+for a person to decide. What is brought back is in the history and can be undone.
 
 Examples:
   lpad recover
