@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from launchpad.batches import Batching, Operation, Targets
 from launchpad.core.changes import Outcome, Plan
-from launchpad.core.launches import LOST, UNDECIDED, ended_fields, failed_action
+from launchpad.core.launches import UNDECIDED, ended_fields, failed_action
 from launchpad.core.losses import plan_return
 from launchpad.core.rerun import RerunOptions
 from launchpad.core.selection import Selection
@@ -182,7 +182,7 @@ class Return(Operation):
 def _lost_fields(launch: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
     lease = launch["lease"]
     heard = launch["state_history"][-1].get("updated_on")
-    cause = {"kind": LOST, "host": lease.get("host"), "pid": lease.get("pid"), "last_heard": heard}
+    cause = {"kind": "lost", "host": lease.get("host"), "pid": lease.get("pid"), "last_heard": heard}
     fields = ended_fields(launch, FIZZLED, failed_action("the run was lost", _lost_text(cause)), now, cause)
     return {**fields, "pending": UNDECIDED}
 

@@ -9,9 +9,6 @@ from typing import Any
 from launchpad.core.documents import EMPTY_ACTION, iso, read_time
 from launchpad.core.states import FIZZLED, RUNNING
 
-#: The kind of cause with which a launch ends that nobody heard of any more.
-LOST = "lost"
-
 #: In the place of True in a launch's `pending`: it was lost, and it is still to be decided whether its firework runs again.
 UNDECIDED = "rerun"
 

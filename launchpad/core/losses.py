@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from launchpad.core.changes import Outcome, Plan
-from launchpad.core.launches import LOST, UNDECIDED
+from launchpad.core.launches import UNDECIDED
 from launchpad.core.recovery import checkpoint_of
 from launchpad.core.rerun import RerunOptions, plan_rerun
 from launchpad.core.snapshot import Snapshot
@@ -19,7 +19,7 @@ from launchpad.core.states import ENDED, FIZZLED, RESERVED, RUNNING
 
 def is_lost(launch: Mapping[str, Any]) -> bool:
     """Tell whether a launch ended because nobody heard of it any more."""
-    return launch.get("state") == FIZZLED and (launch.get("cause") or {}).get("kind") == LOST
+    return launch.get("state") == FIZZLED and (launch.get("cause") or {}).get("kind") == "lost"
 
 
 def losses_in_a_row(attempts: Iterable[Mapping[str, Any]]) -> int:
