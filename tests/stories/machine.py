@@ -14,7 +14,7 @@ from launchpad import LaunchPad, Selection
 from launchpad.checkout import Checkout
 from launchpad.core.report import Report
 from launchpad.errors import StoreUnreachable
-from tests.stories.databases import let_hours_pass, open_launchpad
+from tests.stories.databases import give_up_what_is_lost, let_hours_pass, open_launchpad
 from tests.stories.faults import Crash, Faults, one_by_one
 from tests.stories.invariants import Content, check
 from tests.stories.model import Command, World
@@ -34,6 +34,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.uri = type(self).address()
         self.launchpad = open_launchpad(self.uri)
+        give_up_what_is_lost(self.launchpad)
         self.launchpad.reset(require_password=False)
         self.world = World()
         self.tick = 0
@@ -122,6 +123,7 @@ class Machine(RuleBasedStateMachine):
         """Somebody else looks after what was broken off."""
         self.launchpad.close()
         self.launchpad = open_launchpad(self.uri)
+        give_up_what_is_lost(self.launchpad)
         if trouble[3]:
             look_at_all(self.launchpad)
         self.launchpad.recover()
