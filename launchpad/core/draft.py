@@ -26,6 +26,7 @@ class Draft:
         self._fields: dict[int, dict[str, Any]] = {}
         self._inserted: dict[int, dict[str, Any]] = {}
         self._links: dict[int, list[int]] = {}
+        self._archived: list[ArchivedLaunch] = []
         self._ids_taken = 0
 
     # fireworks as they will be
@@ -63,6 +64,14 @@ class Draft:
 
     def set_launches(self, fw_id: int, launch_ids: list[int]) -> None:
         self._launches[fw_id] = launch_ids
+
+    def archive_launches(self, fw_id: int) -> None:
+        """Let go of all active launches."""
+        going = self.launches(fw_id)
+        already = list(self.snapshot.fireworks[fw_id].get("archived_launches") or [])
+        self.set_launches(fw_id, [])
+        self.set_fields(fw_id, {"archived_launches": list(dict.fromkeys(already + going))})
+        self._archived += [ArchivedLaunch(launch_id, (fw_id,)) for launch_id in going]
 
     def representative_launch(self, fw_id: int) -> Mapping[str, Any]:
         """Return the active launch that got furthest, of several completed the last to end; empty if there is none."""
@@ -111,7 +120,7 @@ class Draft:
 
     # the plan
 
-    def plan(self, *, archived: Iterable[ArchivedLaunch] = (), outcomes: Iterable[Outcome] = ()) -> Plan:
+    def plan(self, *, outcomes: Iterable[Outcome] = ()) -> Plan:
         """Return what was collected: changes deepest first, then what is new."""
         now = iso(self.snapshot.now)
         touched = set(self._states) | set(self._specs) | set(self._launches) | set(self._fields)
@@ -125,7 +134,7 @@ class Draft:
             self.snapshot.workflow_id,
             changes=tuple(changes),
             inserts=tuple(inserts),
-            archived=tuple(archived),
+            archived=tuple(self._archived),
             structure=self._structure(),
             guard=self.snapshot.guard(),
             outcomes=tuple(outcomes),

@@ -38,6 +38,7 @@ def with_consequences(snapshot: Snapshot, plan: Plan, fw_ids: Iterable[int]) -> 
         plan,
         changes=deepest_first(snapshot, merged.values()),
         inserts=then.inserts,
+        archived=(*plan.archived, *then.archived),
         structure=then.structure,
         # Where all states are guarded, single ones need not be.
         guard={"fw_states": guard["fw_states"]} if "fw_states" in guard else guard,

@@ -16,7 +16,7 @@ from launchpad.core.documents import ABSENT, action_of, get_path
 from launchpad.core.draft import Draft
 from launchpad.core.recovery import drop_recovery
 from launchpad.core.snapshot import Snapshot
-from launchpad.core.states import COMPLETED, ENDED, FIZZLED, HELD, READY, WAITING
+from launchpad.core.states import COMPLETED, ENDED, FIZZLED, HELD, READY, RUNNING, WAITING
 
 #: What a child is told of a FIZZLED parent's launches: FireWorks' fields.
 SHOWN_OF_LAUNCH = (
@@ -45,6 +45,8 @@ def refresh(draft: Draft, fw_ids: Iterable[int]) -> None:
         if before in HELD:
             continue
         after = _state_of(draft, fw_id)
+        if after == WAITING and draft.representative_launch(fw_id).get("state") not in (None, RUNNING):
+            draft.archive_launches(fw_id)  # it ran when it tolerated failures above it, which it does no more
         if after == before:
             continue
         draft.set_state(fw_id, after)

@@ -11,6 +11,7 @@ from typing import Any
 import bson
 
 from launchpad.core.changes import ArchivedLaunch, Change, Insert, Plan, RestoredLaunch
+from launchpad.core.specs import TOLERANCE
 from launchpad.store.backend import DeleteMany, Operation, UpdateMany
 from launchpad.store.names import ENTRIES
 from launchpad.store.store import Store
@@ -66,7 +67,11 @@ class Entry:
     @property
     def changes_states_alone(self) -> bool:
         """Whether all that the workflow's document is told are the states of fireworks that it names already."""
-        return bool(self.changes) and not (self.inserts or self.structure or self.mirror or self.removed)
+        if self.inserts or self.structure or self.mirror or self.removed:
+            return False
+        # With tolerance for failures, the state of the workflow changes too, and not by these states alone.
+        paths = {path for change in self.changes for path in change.after}
+        return bool(paths) and not any(path == "spec" or path.startswith(TOLERANCE) for path in paths)
 
     def to_documents(self) -> list[dict[str, Any]]:
         """Return the entry as stored: parts first, where it is too big for one document, then the entry itself."""

@@ -106,6 +106,8 @@ class World:
             for name, job in list(self.jobs.items()):
                 run = self.run_of(name)
                 state = (run.state if run else "READY") if self.done_above(name) else "WAITING"
+                if job.state not in HELD and state == "WAITING" and run and run.state != "RUNNING":
+                    self.archive_runs(job)  # it tolerates no failures any more
                 if job.state in HELD or job.state == state:
                     continue
                 moving = True

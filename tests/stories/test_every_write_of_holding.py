@@ -100,6 +100,15 @@ def tolerate(launchpad: LaunchPad) -> None:
     launchpad.update_fireworks(named("C"), {"_allow_fizzled_parents": True})
 
 
+def failed_in_spite(launchpad: LaunchPad) -> None:
+    add(launchpad, "A→B", B={"_allow_fizzled_parents": True})
+    finish(launchpad, "A", "B", state="FIZZLED")
+
+
+def tolerate_no_more(launchpad: LaunchPad) -> None:
+    launchpad.update_fireworks(named("B"), {"_allow_fizzled_parents": False})
+
+
 def give_up_lost_runs(launchpad: LaunchPad) -> None:
     for runs in list(launchpad.find_lost_runs()):
         launchpad.fizzle_lost_runs(runs)
@@ -121,6 +130,7 @@ OPERATIONS = (
     doing("set priorities", two_workflows, lambda lp: lp.set_priorities(ALL, 7)),
     doing("update specs", CHAIN_FAILED, lambda lp: lp.update_fireworks(Selection(states=("FIZZLED", "WAITING")), {"p.q": [1]})),
     doing("tolerate a failure from now on", CHAIN_FAILED, tolerate),
+    doing("tolerate failures no more", failed_in_spite, tolerate_no_more),
     doing("undo a rerun below which something was added", added_meanwhile, undo_the_rerun),
     doing("unarchive what something was added to", archive_and_add, lambda lp: lp.unarchive(ALL)),
     doing("rerun a workflow", two_workflows, lambda lp: lp.rerun(named("one *"), whole_workflows=True, failed=True)),
