@@ -44,9 +44,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _file(args: argparse.Namespace) -> str:
-    """Return the file's name, also where it stands behind -i, which takes all that follows it."""
-    if args.file is None and args.fw_id and not re.fullmatch(r"[0-9,\s-]*", args.fw_id[-1]):
-        return str(args.fw_id.pop())
+    """Return the file's name, also where it stands behind -i or --wf, which take all that follows them."""
+    for ids in (args.fw_id, args.wf):
+        if args.file is None and ids and not re.fullmatch(r"[0-9,\s-]*", ids[-1]):
+            return str(ids.pop())
     if args.file is None:
         raise UsageError("No FILE is named to write to.", hint="lpad export --all project.jsonl.gz")
     return str(args.file)

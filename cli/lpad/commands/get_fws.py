@@ -9,7 +9,8 @@ Examples:
   lpad get_fws -i 3 -d all
   lpad -o table get_fws --rsort updated_on -m 20
   lpad get_fws -s RUNNING -o table --fields fw_id,spec.temperature --no-header
-  lpad get_fws -q '{"action.stored_data._exception._stacktrace": {"$regex": "out of memory"}}' -lm -d count
+  lpad get_fws --error 'out of memory' --since 12h -d count
+  lpad get_fws --wf 3 --meta project=oxides
 """
 
 from __future__ import annotations

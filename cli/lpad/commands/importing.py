@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    with session.open_launchpad(args) as launchpad, output.progress(None, "workflows") as progress:
+    with session.open_launchpad(args, creates=True) as launchpad, output.progress(None, "workflows") as progress:
         moved = launchpad.import_workflows(
             args.file, new_ids=args.new_ids, dry_run=args.dry_run, reason=args.reason, progress=progress
         )

@@ -9,7 +9,8 @@ Examples:
   lpad rerun_fws -i 3,7-9
   lpad rerun_fws -s FIZZLED --dry-run
   lpad rerun_fws -s FIZZLED --task-level --copy-data
-  lpad rerun_fws -q '{"action.stored_data._exception._stacktrace": {"$regex": "out of memory"}}' -lm
+  lpad rerun_fws --error 'out of memory' --since 12h --host 'node7*'
+  lpad rerun_fws -f ids.txt --meta project=oxides --yes
 """
 
 from __future__ import annotations
