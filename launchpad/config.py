@@ -186,6 +186,17 @@ def write_launchpad_file(path: str | os.PathLike[str], values: Mapping[str, Any]
     write_settings_file(file, kept, overwrite=overwrite)
 
 
+def default_server_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of a server of one's own, beside the embedded database that is used where nothing is configured."""
+    around = _Surroundings(environ, _current_folder(), None)
+    return Path(str(_embedded_default(around)["path"].value)).parent / "server"
+
+
+def mongod_named(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the mongod that LPAD_MONGOD names, for a server of one's own."""
+    return environ.get("LPAD_MONGOD") or None
+
+
 # Places
 
 

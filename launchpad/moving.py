@@ -56,6 +56,11 @@ class Moving:
 
         def get_wf_by_fw_id(self, fw_id: int) -> Workflow: ...
 
+    def set_up(self) -> None:
+        """Make id counters and indexes where they are missing, as in a new database; nothing else is changed."""
+        importing.raise_counters(self.store, 1, 1)
+        self.tuneup()
+
     def dump_workflow(self, fw_id: int, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the workflow of a firework, with its launches, as a workflow's file. Raises UnknownFirework, UsageError."""
         if Path(path).exists() and not overwrite:
@@ -172,7 +177,7 @@ class Moving:
         if begun:
             return _Numbers(ids, begun["first_fw_id"], begun["first_launch_id"], begun["seed"])
         if reserve:
-            importing.raise_counters(self.store, 1, 1)
+            self.set_up()
             first_fw_id = self.store.next_ids("fw_id", max(1, len(ids.fireworks)))[0]
             first_launch_id = self.store.next_ids("launch_id", max(1, len(ids.launches)))[0]
         else:
@@ -201,8 +206,8 @@ class Moving:
             raise DuplicateKey(f"{where} has {' and '.join(taken)} already, and they are others.", hint=hint)
 
     def _carry_in(self, pieces: Iterator[importing.Piece], found: importing.Findings, resumed: bool, progress: Progress) -> None:
+        self.set_up()
         importing.raise_counters(self.store, found.next_fw_id, found.next_launch_id)
-        self.tuneup()
         for piece in pieces:
             importing.write_piece(self.store, piece, resumed=resumed)
             if progress:

@@ -55,6 +55,7 @@ COMMANDS = (
     "cancel_qid",
     "recover",
     "recover_results",
+    "server",
     "admin",
     "completion",
 )

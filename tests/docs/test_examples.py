@@ -12,11 +12,16 @@ from sybil import Example
 from sybil.document import Document
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
+from launchpad.runner.server import LocalServer
 from tests.docs.pages import blocks, page, written_pages
 from tests.docs.terminal import ROOT, Terminal, is_like, make_programs, steps, surroundings
+from tests.servers import Mongod
 
 #: Pages that say nothing of where the database is: they are run on both kinds.
 ON_BOTH_STORES = ["looking.md", "rerunning.md"]
+
+#: Pages on which a server is started: they need its program.
+WITH_SERVER = ["moving.md"]
 
 #: Blocks of text that are shown and not run. What is added here should have a reason that is seen on the page.
 NOT_RUN: dict[str, int] = {"README.md": 2, "quickstart.md": 1, "workers.md": 1}
@@ -90,7 +95,8 @@ def read(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", environment["HOME"])
 
-    def read_page(name: str, uri: str = "") -> int:
+    def read_page(name: str, uri: str = "", **more: str) -> int:
+        environment.update(more)
         if uri:
             environment["LPAD_URI"] = uri
             monkeypatch.setenv("LPAD_URI", uri)
@@ -108,9 +114,18 @@ def examples_in(name: str) -> int:
     return sum(len(re.findall(r"^>>> ", text, re.MULTILINE)) if text.startswith(">>> ") else 1 for text in texts)
 
 
-@pytest.mark.parametrize("name", [name for name in written_pages() if name not in ON_BOTH_STORES])
+@pytest.mark.parametrize("name", [name for name in written_pages() if name not in ON_BOTH_STORES + WITH_SERVER])
 def test_the_examples_of_a_page_run_and_show_what_it_says(name: str, read: Callable[..., int]) -> None:
     assert read(name) == examples_in(name)
+
+
+@pytest.mark.mongod
+@pytest.mark.parametrize("name", WITH_SERVER)
+def test_a_page_about_a_server_is_true(name: str, read: Callable[..., int], mongod: Mongod, tmp_path: Path) -> None:
+    try:
+        assert read(name, LPAD_MONGOD=mongod.binary) == examples_in(name)
+    finally:
+        LocalServer(tmp_path / "home/.local/share/launchpad/server").stop()
 
 
 @pytest.mark.parametrize("name", ON_BOTH_STORES)
