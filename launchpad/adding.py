@@ -90,8 +90,9 @@ class Adding:
         total = sum(len(ids) for ids in renumbered)
         new_ids = iter(self.store.next_ids("fw_id", total)) if total else iter(())
         maps = [{old: next(new_ids) for old in ids} for ids in renumbered]
+        stamp = iso(self.store.now())
         documents = [
-            self._documents(workflow, {fw_id: mapping.get(fw_id, fw_id) for fw_id in workflow.id_fw}, *stored)
+            _documents(stamp, workflow, {fw_id: mapping.get(fw_id, fw_id) for fw_id in workflow.id_fw}, *stored)
             for workflow, mapping, stored in zip(workflows, maps, checked, strict=True)
         ]
         insert_workflows(self.store, documents)
@@ -99,42 +100,46 @@ class Adding:
             workflow._reassign_ids(mapping)
         return maps
 
-    def _documents(
-        self, workflow: Workflow, ids: Mapping[int, int], stored: dict[str, Any], stored_fireworks: Mapping[int, dict[str, Any]]
-    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Return a workflow's document and its fireworks' as they are stored, roots READY, none of them ever run."""
-        stamp = iso(self.store.now())
-        roots = set(workflow.root_fw_ids)
-        fireworks = []
-        for old, firework in workflow.id_fw.items():
-            fresh = READY if old in roots else WAITING
-            fireworks.append(
-                {
-                    **stored_fireworks[old],
-                    "fw_id": ids[old],
-                    "launches": [],
-                    "archived_launches": [],
-                    "state": firework.state if firework.state in HELD else fresh,
-                    "updated_on": stamp,
-                }
-            )
-        children = {ids[parent]: [ids[child] for child in below] for parent, below in workflow.links.items()}
-        links = {str(parent): below for parent, below in children.items()}
-        parent_links: dict[str, list[int]] = {}
-        for parent, below in links.items():
-            for child in below:
-                parent_links.setdefault(str(child), []).append(int(parent))
-        states = {int(firework["fw_id"]): str(firework["state"]) for firework in fireworks}
-        tolerant = {firework["fw_id"] for firework in fireworks if firework["spec"].get("_allow_fizzled_parents")}
-        document = {
-            **stored,
-            "state": workflow_state(states, children, tolerant.__contains__),
-            "nodes": sorted(ids.values()),
-            "links": {str(fw_id): links.get(str(fw_id), []) for fw_id in sorted(ids.values())},
-            "parent_links": parent_links,
-            "fw_states": {str(fw_id): state for fw_id, state in states.items()},
-        }
-        return document, sorted(fireworks, key=lambda firework: int(firework["fw_id"]))
+
+def _documents(
+    stamp: str,
+    workflow: Workflow,
+    ids: Mapping[int, int],
+    stored: dict[str, Any],
+    stored_fireworks: Mapping[int, dict[str, Any]],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return a workflow's document and its fireworks' as they are stored, roots READY, none of them ever run."""
+    roots = set(workflow.root_fw_ids)
+    fireworks = []
+    for old, firework in workflow.id_fw.items():
+        fresh = READY if old in roots else WAITING
+        fireworks.append(
+            {
+                **stored_fireworks[old],
+                "fw_id": ids[old],
+                "launches": [],
+                "archived_launches": [],
+                "state": firework.state if firework.state in HELD else fresh,
+                "updated_on": stamp,
+            }
+        )
+    children = {ids[parent]: [ids[child] for child in below] for parent, below in workflow.links.items()}
+    links = {str(parent): below for parent, below in children.items()}
+    parent_links: dict[str, list[int]] = {}
+    for parent, below in links.items():
+        for child in below:
+            parent_links.setdefault(str(child), []).append(int(parent))
+    states = {int(firework["fw_id"]): str(firework["state"]) for firework in fireworks}
+    tolerant = {firework["fw_id"] for firework in fireworks if firework["spec"].get("_allow_fizzled_parents")}
+    document = {
+        **stored,
+        "state": workflow_state(states, children, tolerant.__contains__),
+        "nodes": sorted(ids.values()),
+        "links": {str(fw_id): links.get(str(fw_id), []) for fw_id in sorted(ids.values())},
+        "parent_links": parent_links,
+        "fw_states": {str(fw_id): state for fw_id, state in states.items()},
+    }
+    return document, sorted(fireworks, key=lambda firework: int(firework["fw_id"]))
 
 
 def checked_documents(workflow: Workflow) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:

@@ -52,7 +52,7 @@ def insert_workflows(store: Store, workflows: Sequence[tuple[dict[str, Any], lis
         store.write(FIREWORKS, [DeleteMany({"_id": {"$in": [firework["_id"] for firework in waiting]}})])
         store.write(ENTRIES, removal([entry.entry_id for entry in entries]))
         raise
-    carry_out(store, entries)
+    carry_out(store, entries, mirrored=dict.fromkeys((entry.entry_id for entry in entries), True))
 
 
 def _entry(store: Store, workflow_id: ObjectId, fireworks: Sequence[dict[str, Any]]) -> Entry:

@@ -17,7 +17,7 @@ TASK = {"_fw_name": "ScriptTask", "script": "true"}
 
 #: So many commands each, whatever the sizes. A larger number wants a good reason.
 RERUN = 22
-ADD = 8
+ADD = 7
 CLAIM = 6
 COMPLETE = 11
 COMPLETE_AND_TELL = 12
