@@ -57,10 +57,13 @@ def add(database: Any, count: int) -> int:
 
 
 def find_lost(database: Any, before: str) -> int:
-    found = database.launches.find(
-        {"state": "RUNNING", "state_history": {"$elemMatch": {"state": "RUNNING", "updated_on": {"$lt": before}}}}, {"fw_id": 1}
-    )
-    return len(list(found))
+    """Find what was not heard of since, and what is RUNNING without a run."""
+    unheard = {"$elemMatch": {"state": "RUNNING", "updated_on": {"$lt": before}}}
+    found = list(database.launches.find({"state": "RUNNING", "state_history": unheard}, {"launch_id": 1}))
+    lost = list(database.fireworks.find({"launches": {"$in": [doc["launch_id"] for doc in found]}}, {"fw_id": 1}))
+    running = {doc["launch_id"] for doc in database.launches.find({"state": "RUNNING"}, {"launch_id": 1, "_id": 0})}
+    fireworks = database.fireworks.find({"state": "RUNNING"}, {"launches": 1, "fw_id": 1, "_id": 0})
+    return len(lost) + sum(running.isdisjoint(doc["launches"]) for doc in fireworks)
 
 
 def work(database: Any, count: int) -> int:

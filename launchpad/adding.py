@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launchpad.core.actions import append_workflow
 from launchpad.core.changes import Plan
@@ -15,6 +16,7 @@ from launchpad.core.states import HELD, READY, WAITING, workflow_state
 from launchpad.errors import BadWorkflow, DocumentTooLarge, UnknownFirework, WorkflowLocked
 from launchpad.model import Firework, Workflow
 from launchpad.model.checks import check_settings
+from launchpad.pipelining import in_turn
 from launchpad.store.changing import change_workflows
 from launchpad.store.encoding import encode
 from launchpad.store.inserting import insert_workflows
@@ -40,18 +42,13 @@ class Adding:
         reassign_all: give every firework a new id; else only those whose id is negative. The objects get their new ids too.
         Raises BadWorkflow, BadDocument; NeedsReset on a server's database without id counters.
         """
-        return self._add([wf], reassign_all)[0]
+        (new,) = self._add([[wf]], reassign_all)
+        return new
 
     def bulk_add_wfs(self, wfs: Iterable[Workflow | Firework]) -> list[dict[int, int]]:
         """Add many workflows, each whole or not at all, some hundreds at a time; return new id by old id for each."""
-        maps: list[dict[int, int]] = []
-        batch: list[Workflow | Firework] = []
-        for wf in wfs:
-            batch.append(wf)
-            if len(batch) == BATCH:
-                maps += self._add(batch, True)
-                batch = []
-        return maps + (self._add(batch, True) if batch else [])
+        waiting = iter(wfs)
+        return list(self._add(iter(lambda: list(islice(waiting, BATCH)), []), reassign_all=True))
 
     def append_wf(
         self, new_wf: Workflow | Firework, fw_ids: Sequence[int], detour: bool = False, pull_spec_mods: bool = True
@@ -83,22 +80,38 @@ class Adding:
             raise WorkflowLocked(fw_id=parents[0], owner="FireWorks" if lock is True else "others", since="some time")
         return None
 
-    def _add(self, wfs: Sequence[Workflow | Firework], reassign_all: bool) -> list[dict[int, int]]:
-        workflows = [_as_workflow(wf) for wf in wfs]
+    def _add(self, batches: Iterable[Sequence[Workflow | Firework]], reassign_all: bool) -> Iterator[dict[int, int]]:
+        """Add batches of workflows, each prepared while the one before is on its way; yield new id by old id of each."""
+
+        def insert(batch: Sequence[_Prepared]) -> None:
+            insert_workflows(self.store, [prepared.documents for prepared in batch])
+
+        prepared = (self._prepare([_as_workflow(wf) for wf in batch], reassign_all) for batch in batches)
+        for batch, _ in in_turn(insert, prepared, self.store.backend.commands_at_once, lambda batch: frozenset()):
+            for one in batch:
+                one.workflow._reassign_ids(one.new_ids)
+                yield one.new_ids
+
+    def _prepare(self, workflows: Sequence[Workflow], reassign_all: bool) -> list[_Prepared]:
         checked = [checked_documents(workflow) for workflow in workflows]  # before an id is used
         renumbered = [[fw_id for fw_id in sorted(workflow.id_fw) if reassign_all or fw_id < 0] for workflow in workflows]
         total = sum(len(ids) for ids in renumbered)
-        new_ids = iter(self.store.next_ids("fw_id", total)) if total else iter(())
-        maps = [{old: next(new_ids) for old in ids} for ids in renumbered]
+        free = iter(self.store.next_ids("fw_id", total)) if total else iter(())
         stamp = iso(self.store.now())
-        documents = [
-            _documents(stamp, workflow, {fw_id: mapping.get(fw_id, fw_id) for fw_id in workflow.id_fw}, *stored)
-            for workflow, mapping, stored in zip(workflows, maps, checked, strict=True)
-        ]
-        insert_workflows(self.store, documents)
-        for workflow, mapping in zip(workflows, maps, strict=True):
-            workflow._reassign_ids(mapping)
-        return maps
+        batch = []
+        for workflow, old_ids, stored in zip(workflows, renumbered, checked, strict=True):
+            new_ids = {old: next(free) for old in old_ids}
+            ids = {fw_id: new_ids.get(fw_id, fw_id) for fw_id in workflow.id_fw}
+            batch.append(_Prepared(workflow, new_ids, _documents(stamp, workflow, ids, *stored)))
+        return batch
+
+
+class _Prepared(NamedTuple):
+    """A workflow about to be added: its new id by old id, its document and its fireworks'."""
+
+    workflow: Workflow
+    new_ids: dict[int, int]
+    documents: tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 def _documents(

@@ -89,20 +89,17 @@ class Detecting(Operating):
         query: on the fireworks. launch_query: on the launches. Raises BadQuery.
         """
         expiration = self.settings.run_expiration_secs if expiration_secs is None else expiration_secs
-        for batch in losing.fireworks_with_launches(self.store, losing.MAY_RUN, query=query, launch_query=launch_query):
+        since = self.store.now() - dt.timedelta(seconds=expiration)
+        for batch in losing.silent_runs(self.store, since, query=query, launch_query=launch_query):
             now = self.store.now()
-            found = [
-                _lost_run(firework, launch)
-                for firework, launches in batch
-                for launch in launches
-                if launch["state"] == RUNNING and not is_live(launch, now, expiration)
-            ]
+            found = [_lost_run(firework, launch) for firework, launch in batch if not is_live(launch, now, expiration)]
             if wanted := [run for run in found if _in_bounds(run.runtime_secs, min_runtime, max_runtime)]:
                 yield wanted
 
     def find_inconsistent(self, *, query: Mapping[str, Any] | None = None) -> Iterator[list[int]]:
         """Yield fireworks that are RUNNING though all their runs have ended, or they have none."""
-        for batch in losing.fireworks_with_launches(self.store, (RUNNING,), query=query):
+        states = {"launch_id": 1, "state": 1}
+        for batch in losing.fireworks_with_launches(self.store, (RUNNING,), query=query, fields=states):
             ids = [firework["fw_id"] for firework, launches in batch if all(launch["state"] in ENDED for launch in launches)]
             if ids:
                 yield ids

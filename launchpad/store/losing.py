@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -36,20 +37,44 @@ def fireworks_with_launches(
     states: Sequence[str],
     *,
     query: Mapping[str, Any] | None = None,
-    launch_query: Mapping[str, Any] | None = None,
+    fields: Mapping[str, int] = LAUNCH,
 ) -> Iterator[list[tuple[Document, list[Document]]]]:
     """Yield fireworks in these states, each with its active launches, a thousand at a time.
 
-    query: also on the firework. launch_query: of the launches only those that match, and no firework without one.
+    query: also on the firework. fields: what to read of the launches.
     """
     conditions = all_of([{"state": one_of(list(states))}, resolved(query) if query else {}])
-    wanted = resolved(launch_query) if launch_query else {}
     for page in pages(store.backend, FIREWORKS, conditions, "fw_id", FIREWORK, BATCH):
         ids = [launch_id for firework in page for launch_id in firework.get("launches") or ()]
-        also = {"$and": [wanted]} if wanted else {}
-        found = {launch["launch_id"]: launch for launch in store.by_ids(LAUNCHES, "launch_id", ids, fields=LAUNCH, **also)}
-        listed = [(fw, [found[n] for n in fw.get("launches") or () if n in found]) for fw in page]
-        yield [(firework, launches) for firework, launches in listed if launches or not wanted]
+        found = {launch["launch_id"]: launch for launch in store.by_ids(LAUNCHES, "launch_id", ids, fields=fields)}
+        yield [(firework, [found[n] for n in firework.get("launches") or () if n in found]) for firework in page]
+
+
+def silent_runs(
+    store: Store,
+    since: dt.datetime,
+    *,
+    query: Mapping[str, Any] | None = None,
+    launch_query: Mapping[str, Any] | None = None,
+) -> Iterator[list[tuple[Document, Document]]]:
+    """Yield fireworks, each with an active run of its that may be lost, some hundred at a time.
+
+    Those whose lease is over by now, and those without a lease that no heartbeat is stored of after `since`: the database
+    looks at all runs, and only these come over the wire. query, launch_query: on the fireworks and the launches.
+    """
+    # Strings that stand for times are compared as far as the second: FireWorks writes them in two forms.
+    heard = {"state": RUNNING, "updated_on": {"$gte": (since + dt.timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S")}}
+    unheard = {"lease": {"$exists": False}, "state_history": {"$not": {"$elemMatch": heard}}}
+    silent: dict[str, Any] = {"state": RUNNING, "$or": [{"lease.expires": {"$lte": store.now()}}, unheard]}
+    conditions = all_of([silent, resolved(launch_query) if launch_query else {}])
+    also = {"$and": [resolved(query)]} if query else {}
+    for page in pages(store.backend, LAUNCHES, conditions, "launch_id", tuple(LAUNCH), BATCH):
+        found = {launch["launch_id"]: launch for launch in page}
+        listing = store.by_ids(
+            FIREWORKS, "launches", found, fields=dict.fromkeys(FIREWORK, 1), state=one_of(list(MAY_RUN)), **also
+        )
+        runs = [(firework, found[n]) for firework in listing for n in firework["launches"] if n in found]
+        yield sorted(runs, key=lambda run: (run[0]["fw_id"], run[1]["launch_id"]))
 
 
 def whole_launches(store: Store, launch_ids: Sequence[int]) -> list[Document]:
