@@ -49,12 +49,12 @@ def _commands(parser: argparse.ArgumentParser) -> list[tuple[str, argparse.Argum
 
 
 def _described(parser: argparse.ArgumentParser) -> Iterator[str]:
-    yield _escaped(parser.description or "")
+    yield escaped(parser.description or "")
     for paragraph in (parser.epilog or "").strip().split("\n\n"):
         if paragraph.startswith("Examples:"):
             yield "```\n" + inspect.cleandoc(paragraph.removeprefix("Examples:")) + "\n```"
         elif paragraph:
-            yield _escaped(paragraph)
+            yield escaped(paragraph)
 
 
 def _groups(parser: argparse.ArgumentParser, also: argparse.ArgumentParser | None = None) -> Iterator[str]:
@@ -65,7 +65,7 @@ def _groups(parser: argparse.ArgumentParser, also: argparse.ArgumentParser | Non
         if rows:
             title = "" if group.title in ("options", "optional arguments", "positional arguments") else f"{group.title}"
             text = " ".join(filter(None, (f"{title[:1].upper()}{title[1:]}." if title else "", group.description)))
-            yield from filter(None, (_escaped(text), "| | |\n|---|---|\n" + "\n".join(rows)))
+            yield from filter(None, (escaped(text), "| | |\n|---|---|\n" + "\n".join(rows)))
 
 
 def _is_shown(action: argparse.Action, shown_before: set[str]) -> bool:
@@ -76,7 +76,7 @@ def _is_shown(action: argparse.Action, shown_before: set[str]) -> bool:
 def _row(action: argparse.Action) -> str:
     value = "" if action.nargs == 0 else _value(action)
     names = ", ".join(f"`{name}`" for name in action.option_strings)
-    return f"| {names}{' ' if names and value else ''}{value} | {_escaped(action.help or '').replace('|', '&#124;')} |"
+    return f"| {names}{' ' if names and value else ''}{value} | {escaped(action.help or '').replace('|', '&#124;')} |"
 
 
 def _value(action: argparse.Action) -> str:
@@ -84,7 +84,7 @@ def _value(action: argparse.Action) -> str:
     return f"`{name}{' …' if action.nargs in ('+', '*') else ''}`"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Return a text in which Markdown sees no markup."""
     code, plain = text.split("`")[1::2], text.split("`")[0::2]
     plain = [part.replace("\\", "\\\\").replace("*", "\\*").replace("_", "\\_").replace("<", "&lt;") for part in plain]

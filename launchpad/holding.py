@@ -190,7 +190,12 @@ class Holding(Batching):
         reason: str = "",
         progress: Progress = None,
     ) -> Report:
-        """Set the priority of fireworks: what has a higher one runs sooner. Raises BadDocument for what is no 64-bit number."""
+        """Set the priority of fireworks: what has a higher one runs sooner. Raises BadDocument for what is no 64-bit number.
+
+        >>> ids = launchpad.add_wf(Firework(ScriptTask(script="true"), name="urgent"))
+        >>> [outcome.fw_id for outcome in launchpad.set_priorities(Selection.of(name="urgent"), 10).changed]
+        [1]
+        """
         if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) >= 2**63:
             raise BadDocument(f"A priority is a whole number of at most 64 bits, not {priority!r}.")
 

@@ -58,6 +58,11 @@ class LaunchPad(
 
     The arguments are FireWorks'. `host` may also be a MongoDB address, or ``sqlite:///path`` for the embedded store. Without
     any argument the configured database is opened, as by `auto_load`. Nothing is connected before the first call that needs it.
+
+    >>> first, second = Firework(ScriptTask(script="true"), fw_id=-1), Firework(ScriptTask(script="true"), fw_id=-2)
+    >>> ids = launchpad.add_wf(Workflow([first, second], {first: [second]}))
+    >>> launchpad.get_fw_by_id(ids[-1]).state, launchpad.get_fw_by_id(ids[-2]).state
+    ('READY', 'WAITING')
     """
 
     def __init__(

@@ -77,6 +77,10 @@ class Operating(Batching):
         report's `plan_id`, for `apply_plan`.
 
         Raises EmptySelection, UnknownFirework, ConflictingOptions, UnknownLaunch, NoCheckpoint: then nothing was changed.
+
+        >>> report = launchpad.rerun(Selection.of(state="FIZZLED"), dry_run=True)
+        >>> [(outcome.fw_id, outcome.before, outcome.after, outcome.text) for outcome in report.outcomes]
+        []
         """
         chosen_launches = _launches_by_firework(selection.fw_ids, launch_ids)
         _check_options(task_level, chosen_launches, recover_mode, clear_recovery)

@@ -45,6 +45,10 @@ class Selection:
     since, until: `updated_on` lies at or after, and before; aware
     metadata: values of the workflow's metadata by path, dots between nested keys; a list holds what is among its items
     limit, sort: only so many, the first in this order: (field, 1 or -1), one of SORT_FIELDS; 0 and None without
+
+    >>> selection = Selection.of(name="relax*", state=["fizzled", "paused"])
+    >>> selection.describe()
+    '-n relax* -s FIZZLED,PAUSED'
     """
 
     fw_ids: tuple[int, ...] = ()

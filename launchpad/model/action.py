@@ -23,6 +23,10 @@ class FWAction(Serializable):
     defuse_children (bool)  do not run the children
     defuse_workflow (bool)  do not run what is left of the workflow
     propagate (bool)        update_spec and mod_spec reach everything below, not only the children
+
+    >>> action = FWAction(stored_data={"energy": -1.5}, mod_spec=[{"_push": {"energies": -1.5}}])
+    >>> action.to_dict()["mod_spec"]
+    [{'_push': {'energies': -1.5}}]
     """
 
     def __init__(

@@ -36,6 +36,10 @@ class Firework(Serializable):
     created_on, updated_on       (datetime) now by default; updated_on is when the state changed
     fw_id (int)                  negative until it is stored
     parents                      (Firework or [Firework]) what must be done before
+
+    >>> firework = Firework(ScriptTask(script="echo hello"), spec={"_priority": 2}, name="greeting")
+    >>> firework.state, firework.fw_id < 0
+    ('WAITING', True)
     """
 
     STATE_RANKS = RANK

@@ -28,6 +28,8 @@ class FiretaskBase(dict, Serializable):  # type: ignore[type-arg]
     ...     def run_task(self, fw_spec):
     ...         return FWAction(stored_data={"sum": sum(self["numbers"])})
     >>> firework = Firework(AddTask(numbers=[1, 2]))
+    >>> firework.tasks[0].run_task({}).stored_data
+    {'sum': 3}
     """
 
     #: Names that must be given.

@@ -34,6 +34,11 @@ class Workflow(Serializable):
     fw_states (dict)         state by fw_id, if it is not to be taken from the fireworks
 
     Raises BadWorkflow if there are no fireworks, ids come twice, links name others, or make a cycle.
+
+    >>> relax, static = Firework(ScriptTask(script="true"), fw_id=1), Firework(ScriptTask(script="true"), fw_id=2)
+    >>> workflow = Workflow([relax, static], {relax: [static]}, name="silicon", metadata={"set": "trial"})
+    >>> workflow.root_fw_ids, workflow.leaf_fw_ids
+    ([1], [2])
     """
 
     Links = Links

@@ -11,7 +11,7 @@ DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 
 #: Written by a program from the parser, and checked where that is tested.
-GENERATED = {"cli.md"}
+GENERATED = {"cli.md", "api.md"}
 
 _BLOCK = re.compile(r"^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _HIDDEN = re.compile(r"^<!--- invisible-code-block: (?P<language>\w+)\n(?P<text>.*?)^--->$", re.MULTILINE | re.DOTALL)
