@@ -29,7 +29,7 @@ INTRODUCTION = """<!-- Made by docs/generate_api.py; edit the docstrings instead
 # Python
 
 What `from launchpad import …` gives. Ids are whole numbers, times aware and in UTC, durations in seconds, paths text or `Path`.
-What cannot be done raises one of the [errors](#errors), each a sentence that says what is wrong and, as `hint`, what to do. Examples
+What cannot be done raises one of the [errors](#errors), a sentence that says what is wrong; its `hint` says what to do. Examples
 begin with
 
 ```python
@@ -129,12 +129,9 @@ def _errors() -> Iterator[str]:
     yield "From `launchpad.errors`; the number is the exit status of `lpad`."
     yield _code(inspect.cleandoc(text), "text")
     yield escaped(_flowing(after.partition(" Only ")[0]))
-    rows = [
-        f"| `{name}` | {escaped(_flowing(member.__doc__ or ''))} |"
-        for name, member in vars(errors).items()
-        if inspect.isclass(member)
-    ]
-    yield "| | |\n|---|---|\n" + "\n".join(row for row in rows if not row.startswith("| `Any`"))
+    known = {name: member for name, member in vars(errors).items() if getattr(member, "__module__", "") == errors.__name__}
+    rows = [f"| `{name}` | {escaped(_flowing(member.__doc__ or ''))} |" for name, member in known.items()]
+    yield "| | |\n|---|---|\n" + "\n".join(rows)
 
 
 def signature(name: str, function: Callable[..., Any]) -> str:
