@@ -61,6 +61,15 @@ class AttemptLog:
     trackers: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class WorkflowGraph:
+    """A workflow to be drawn: its name as lists have it, its state, and its fireworks' links, states and names."""
+
+    name: str
+    state: str
+    family: Family
+
+
 class Explaining:
     """One firework at a time, for people. A part of `LaunchPad`."""
 
@@ -131,6 +140,23 @@ class Explaining:
         if launch_id not in found:
             raise UnknownLaunch(launch_id=launch_id)
         return str(found[launch_id].get("state"))
+
+    def workflow_graph(self, fw_id: int) -> WorkflowGraph:
+        """Return the workflow of a firework, to be drawn. Raises UnknownFirework. Two queries, whatever its size."""
+        fields = dict.fromkeys(("name", "state", "nodes", "links", "fw_states"), 1)
+        workflow = self.store.backend.find_one(WORKFLOWS, {"nodes": fw_id}, fields=fields)
+        if workflow is None:
+            known = self.store.backend.find_one(FIREWORKS, {"fw_id": fw_id}, fields={"fw_id": 1})
+            raise UnknownFirework(f"Firework {fw_id} belongs to no workflow." if known else "", fw_ids=[fw_id])
+        nodes = [int(node) for node in workflow.get("nodes") or ()]
+        graph = Graph({**{str(node): [] for node in nodes}, **(workflow.get("links") or {})})
+        states = {int(node): str(state) for node, state in (workflow.get("fw_states") or {}).items()}
+        wanted = {"fw_id": 1, "name": 1, "state": 1}
+        found = {doc["fw_id"]: doc for doc in self.store.by_ids(FIREWORKS, "fw_id", graph.nodes, fields=wanted)}
+        states |= {one: str(doc.get("state")) for one, doc in found.items()}
+        names = {one: str(doc.get("name") or "") for one, doc in found.items()}
+        first = nodes[0] if nodes else ""
+        return WorkflowGraph(f"{workflow.get('name') or ''}--{first}", str(workflow.get("state")), Family(graph, states, names))
 
     def _family(self, fw_id: int, workflow: Mapping[str, Any] | None) -> Family:
         links = (workflow or {}).get("links") or {}

@@ -242,6 +242,16 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def one_id(text: str) -> int:
+    """Return an id, for an argument's `type`. Raises BadIds, UsageError."""
+    from launchpad.core.selectiontext import parse_ids
+
+    ids: tuple[int, ...] = tuple(parse_ids(text))
+    if len(ids) != 1:
+        raise UsageError(f"{text!r} is more than one id.", hint="One can be shown at a time.")
+    return ids[0]
+
+
 def seconds(text: str) -> float:
     """Return a time span, for an option's `type`: seconds as a plain number, as FireWorks takes them, or with units (2h, 3d)."""
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):

@@ -27,6 +27,7 @@ COMMANDS = (
     "get_wflows",
     "get_fws_in_wflows",
     "log",
+    "graph",
     "get_launchdir",
     "track_fws",
     "report",

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from launchpad.core.states import RESERVED, RUNNING
-from launchpad.errors import ConflictingOptions, UsageError
+from launchpad.errors import ConflictingOptions
 from lpad import options, output, session
 
 if TYPE_CHECKING:
@@ -33,23 +33,14 @@ ASK_SECONDS = 2.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("fw_id", type=_id, metavar="ID", help="the firework")
+    parser.add_argument("fw_id", type=options.one_id, metavar="ID", help="the firework")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--attempt", type=_attempt, metavar="N", help="the first attempt is 1, the last one -1")
-    which.add_argument("--launch_id", type=_id, metavar="ID", help="the attempt with this launch id")
+    which.add_argument("--launch_id", type=options.one_id, metavar="ID", help="the attempt with this launch id")
     parser.add_argument(
         "-n", "--lines", type=options.whole_number, default=0, metavar="N", help="only the last N lines of each file"
     )
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is added, until the run ends")
-
-
-def _id(text: str) -> int:
-    from launchpad.core.selectiontext import parse_ids
-
-    ids = parse_ids(text)
-    if len(ids) != 1:
-        raise UsageError(f"{text!r} is more than one id.", hint="One firework's output is shown at a time.")
-    return ids[0]
 
 
 def _attempt(text: str) -> int:
