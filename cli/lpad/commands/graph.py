@@ -6,7 +6,7 @@ counted; --all draws every one.
 Examples:
   lpad graph 5
   lpad graph 5 --svg workflow.svg
-  lpad graph 5 --dot | dot -Tpdf -o workflow.pdf
+  lpad graph 5 --dot
 """
 
 from __future__ import annotations
