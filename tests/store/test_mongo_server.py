@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -42,6 +43,15 @@ def test_a_server_that_is_not_there_is_named_within_seconds() -> None:
     assert "LPAD_URI" in caught.value.hint
     assert "secret" not in f"{caught.value} {caught.value.hint}"
     assert "Topology" not in str(caught.value)
+
+
+def test_a_server_that_hangs_is_named_within_seconds_too() -> None:
+    with start() as server:
+        server.process.send_signal(signal.SIGSTOP)
+        begun = time.monotonic()
+        with pytest.raises(StoreUnreachable, match=rf"Cannot reach 127\.0\.0\.1:{server.port}/pad: .*timed out"):
+            MongoBackend(server.uri, database="pad").find("fireworks", {})
+        assert time.monotonic() - begun < 7
 
 
 def test_a_shorter_wait_can_be_asked_for_in_the_address() -> None:

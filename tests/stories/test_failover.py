@@ -247,7 +247,7 @@ def test_reruns_and_workers_survive_one_mishap_after_the_other(replica_set, laun
         assert (status, "Traceback" in errors) == (0, False), errors
         all_are_back(launchpad, 150)
         replica_set.heal()
-        launchpad.reset(require_password=False)
+        launchpad.reset("pad")
         folder = tmp_path / str(number)
         folder.mkdir()
         add_pairs(launchpad, folder)

@@ -33,6 +33,8 @@ Result = TypeVar("Result")
 
 _END = object()
 
+#: Seconds for which a step is tried again on a standalone server, and on a set.
+_PATIENCE = {False: 15.0, True: 60.0}
 #: Seconds of trying again after which somebody may want to know why nothing happens.
 _SILENT = 3.0
 
@@ -47,9 +49,10 @@ class MongoBackend(Backend):
     """A database on a MongoDB server. Nothing is connected before the first command.
 
     `uri` is an address (mongodb://…); without one, `client_options` name host and port. `client_options` are pymongo's.
-    `patience` is how many seconds a step is tried again while servers change roles or connections break: longer than a set takes
-    to elect a primary, 12 s by default, and to notice that one is cut off. The very first connection fails within 5 s when no
-    server answers. `bucket` is where `put_file` puts files (GridFS); None: it refuses them.
+    `patience` is how many seconds a step is tried again while servers change roles or connections break. By default a minute on a
+    set, for an election takes 12 s and members need longer to notice that one is cut off; 15 s on a standalone server. The very
+    first connection fails within 5 s when no server answers. `bucket` is where `put_file` puts files (GridFS); None: it refuses
+    them.
     """
 
     kind = "mongodb"
@@ -63,14 +66,14 @@ class MongoBackend(Backend):
         client_options: Mapping[str, Any] | None = None,
         where: str | None = None,
         chosen_by: str = "",
-        patience: float = 60.0,
+        patience: float | None = None,
         bucket: str | None = "fw_gridfs",
     ) -> None:
         super().__init__()
         arguments = {**({"host": uri} if uri else {}), **(client_options or {})}
         self.connection = Connection(arguments, database, where, chosen_by)
         self.where = self.connection.where
-        self.patience = patience
+        self._patience = patience
         self.bucket = bucket
 
     @classmethod
@@ -79,6 +82,15 @@ class MongoBackend(Backend):
     ) -> MongoBackend:
         """Make one from the arguments of pymongo's client, `host` among them."""
         return cls(None, database=database, client_options=arguments, where=where, chosen_by=chosen_by, bucket=bucket)
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds a step is tried again."""
+        return self._patience if self._patience is not None else _PATIENCE[self.connection.replicated]
+
+    @patience.setter
+    def patience(self, seconds: float) -> None:
+        self._patience = seconds
 
     def _collection(self, name: str) -> Collection[Document]:
         return self.connection.database()[name]

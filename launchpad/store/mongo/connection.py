@@ -70,7 +70,8 @@ class Connection:
         self._client: pymongo.MongoClient[Document] | None = None
         self._database: Database[Document] | None = None
         self._pid = 0
-        self._replicated = False
+        #: A set, or a cluster of sets; known once connected.
+        self.replicated = False
         #: Connected to one member of a set only, whatever becomes of it.
         self._alone = False
         self._own = threading.local()
@@ -96,7 +97,7 @@ class Connection:
                 self._name,
                 codec_options=CODEC,
                 write_concern=self._write_concern(client, hello),
-                read_concern=ReadConcern("majority") if self._replicated else ReadConcern(),
+                read_concern=ReadConcern("majority") if self.replicated else ReadConcern(),
                 read_preference=ReadPreference.PRIMARY,
             )
         return self._database
@@ -107,7 +108,7 @@ class Connection:
         With it, a command sees what this process has written or read before, also from a new primary that has yet to learn how
         far the majority is.
         """
-        if not self._replicated or self._client is None:
+        if not self.replicated or self._client is None:
             return None
         if getattr(self._own, "client", None) is not self._client:
             self._own.client, self._own.session = self._client, self._client.start_session(causal_consistency=True)
@@ -136,7 +137,7 @@ class Connection:
                     raise
 
     def _look_at(self, client: pymongo.MongoClient[Document], hello: Mapping[str, Any]) -> None:
-        self._replicated = "setName" in hello or hello.get("msg") == "isdbgrid"
+        self.replicated = "setName" in hello or hello.get("msg") == "isdbgrid"
         self._alone = "setName" in hello and client.topology_description.topology_type == TOPOLOGY_TYPE.Single
         if self._alone and not hello.get("isWritablePrimary", hello.get("ismaster")):
             raise ConfigurationError(
@@ -148,7 +149,7 @@ class Connection:
         if self._client is not None and self._pid == os.getpid():
             self._client.close()
         self._client = self._database = None
-        self._replicated = False
+        self.replicated = False
 
     def explained(self, error: Exception, doing: str) -> LaunchpadError:
         """Return one of our errors for one of pymongo's. `doing` completes "may not … the database"."""
