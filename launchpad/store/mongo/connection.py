@@ -88,6 +88,7 @@ class Connection:
             client = self._client = self._make_client()
             self._pid = os.getpid()
             self._sessions = []
+            self._write_concern(client, {})  # what is refused of any server needs none to be looked for
             try:
                 hello = self._hello(client)
             except PyMongoError as error:
