@@ -10,6 +10,7 @@ import yaml
 
 from lpad.parser import COMMANDS, build_parser, build_rlaunch_parser
 from tests.docs.pages import DOCS, README, ROOT, anchors, commands, page, prose, written_pages
+from tests.oracle import ask_fireworks, needs_fireworks
 
 #: Options of every command, that configuration.md and cli.md are about.
 COMMON = {
@@ -92,8 +93,35 @@ def test_the_readme_has_two_commands_of_make_and_these_exist() -> None:
     assert {"demo", "test"} <= targets
 
 
-def test_what_is_said_not_to_be_here_yet_is_not_here() -> None:
-    section = page("from-fireworks.md").read_text().partition("## What is not here yet")[2]
-    missing = set(re.findall(r"`(\w+)`", section))
+def _here_by_command() -> dict[str, str]:
+    """Return what from-fireworks.md says of each of FireWorks' commands."""
+    section = page("from-fireworks.md").read_text().partition("## Command by command")[2]
+    return dict(re.findall(r"^\| `([\w ]+)` \| (.+) \|$", section, re.MULTILINE))
+
+
+def test_what_is_said_not_to_be_here_is_not_here_and_the_rest_is() -> None:
+    said = _here_by_command()
+    missing = {name for name, here in said.items() if here.startswith("not ")}
     assert missing
     assert not missing & set(COMMANDS)
+    assert {name.partition(" ")[0] for name in said} - missing - {"version"} <= set(COMMANDS)
+
+
+@needs_fireworks
+def test_every_command_of_fireworks_is_spoken_of() -> None:
+    helped = ask_fireworks(_HELP_OF_FIREWORKS)
+    commands = {
+        command for help_text in helped for command in re.findall(r"\{([\w,]+)\}\s*\n?\s*\.\.\.", help_text)[0].split(",")
+    }
+    wanted = {f"admin {name}" if name in ADMIN else name for name in commands} - {"admin"}
+    assert len(wanted) > 35
+    assert {name for name in wanted if not name.endswith("_wfs")} == set(_here_by_command()) - {"version"}
+
+
+ADMIN = {"maintain", "orphaned", "tuneup", "refresh", "unlock"}
+
+_HELP_OF_FIREWORKS = """
+import subprocess, sys
+lpad = os.path.join(os.path.dirname(sys.executable), "lpad")
+answer = [subprocess.run([lpad, *words, "-h"], capture_output=True, text=True).stdout for words in ([], ["admin"])]
+"""
