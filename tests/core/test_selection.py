@@ -1,6 +1,8 @@
 """What a command is about."""
 
+import datetime as dt
 import fnmatch
+import json
 import re
 
 import pytest
@@ -8,8 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launchpad.core.selection import Selection, doubtful_field, fields_of
-from launchpad.core.selectiontext import name_pattern, parse_ids, parse_states, shorten_ids
-from launchpad.errors import BadIds, BadQuery, EmptySelection, UnknownState
+from launchpad.core.selectiontext import (
+    check_expression,
+    name_pattern,
+    parse_ids,
+    parse_listed_ids,
+    parse_metadata,
+    parse_states,
+    shorten_ids,
+)
+from launchpad.errors import BadIds, BadQuery, ConflictingOptions, EmptySelection, UnknownState, UsageError
 
 
 @pytest.mark.parametrize(
@@ -121,7 +131,94 @@ def test_a_pattern_begins_with_what_an_index_can_use():
     assert name_pattern("relax*") == "^relax"
 
 
-@pytest.mark.parametrize("selection", [Selection(), Selection(query={}), Selection(launches_mode=True), Selection.of(query=None)])
+# ids from files and pipes
+
+
+@given(st.lists(st.integers(1, 10**9), unique=True, min_size=1), st.sampled_from(["json", "lines", "commas", "table", "yaml"]))
+def test_ids_are_read_back_in_whatever_form_they_were_printed(ids, form):
+    texts = {
+        "json": json.dumps(ids, indent=4),
+        "lines": "\n".join(map(str, ids)),
+        "commas": ", ".join(map(str, ids)) + "\n",
+        "table": "".join(f"  {fw_id}\r\n" for fw_id in ids),
+        "yaml": "".join(f"- {fw_id}\n" for fw_id in ids),
+    }
+    assert parse_listed_ids(texts[form], "a file") == tuple(ids)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "a file holds no ids"),
+        (" \n", "a file holds no ids"),
+        ("1\n2x", r"'2x' \(line 2 of a file\) is no id"),
+        ('[\n    {\n        "fw_id": 1', r"'{' \(line 2 of a file\) is no id"),
+        ("3\n0\n", r"'0' \(line 2 of a file\) cannot be an id"),
+        ("nothing found", "'nothing'"),
+    ],
+)
+def test_a_file_without_ids_says_where_it_goes_wrong(text, sentence):
+    with pytest.raises(BadIds, match=sentence) as caught:
+        parse_listed_ids(text, "a file")
+    assert caught.value.hint
+
+
+def test_an_empty_list_is_a_list_of_no_ids():
+    assert parse_listed_ids("[]\n", "a file") == ()
+
+
+# metadata and expressions
+
+
+@pytest.mark.parametrize(
+    ("texts", "wanted"),
+    [
+        (["set=trial"], {"set": ("trial",)}),
+        (["input.cutoff=500"], {"input.cutoff": (500,)}),
+        (['n="500"', "n=500"], {"n": ("500", 500)}),
+        (["done=true", "at=", "x=a=b"], {"done": (True,), "at": ("",), "x": ("a=b",)}),
+        (["list=[1, 2]", "none=null", "nan=NaN"], {"list": ([1, 2],), "none": (None,), "nan": ("NaN",)}),
+    ],
+)
+def test_metadata_is_json_where_it_is_json_and_text_elsewhere(texts, wanted):
+    assert parse_metadata(texts) == wanted
+
+
+@pytest.mark.parametrize("text", ["set", "=1", "a..b=1", "a.$gt=1", ".a=1"])
+def test_metadata_without_a_key_or_a_value_are_refused(text):
+    with pytest.raises(BadQuery, match="--meta"):
+        parse_metadata([text])
+
+
+@given(
+    st.dictionaries(st.from_regex(r"[a-z]{1,5}(\.[a-z0-9]{1,4}){0,2}", fullmatch=True), st.integers() | st.booleans() | st.text())
+)
+def test_any_value_of_metadata_can_be_asked_for(metadata):
+    typed = [f"{path}={json.dumps(value)}" for path, value in metadata.items()]
+    assert parse_metadata(typed) == {path: (value,) for path, value in metadata.items()}
+
+
+def test_an_expression_that_cannot_be_read_names_the_place():
+    assert check_expression(r"out of (memory|disk)$") == r"out of (memory|disk)$"
+    for pattern, column in (("a(b", 2), ("[z-a]", 2), ("*a", 1), ("a\\", 2)):
+        with pytest.raises(BadQuery, match=rf"^--error: .* at column {column}: "):
+            check_expression(pattern, "--error")
+
+
+# selections
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection(),
+        Selection(query={}),
+        Selection(launches_mode=True),
+        Selection.of(query=None),
+        Selection.of(fw_ids=[]),
+        Selection(limit=3, sort=("name", 1)),
+    ],
+)
 def test_nothing_given_selects_nothing(selection):
     assert selection.is_empty
     with pytest.raises(EmptySelection):
@@ -137,6 +234,15 @@ def test_nothing_given_selects_nothing(selection):
         Selection(query={"a": 1}),
         Selection(qid="42"),
         Selection(everything=True),
+        Selection(nothing=True),
+        Selection(workflows=(3,)),
+        Selection(error="x"),
+        Selection(workers=("w",)),
+        Selection(hosts=("h",)),
+        Selection(folders=("/d",)),
+        Selection(since=dt.datetime(2026, 1, 31, tzinfo=dt.timezone.utc)),
+        Selection(until=dt.datetime(2026, 1, 31, tzinfo=dt.timezone.utc)),
+        Selection(metadata={"set": ("a",)}),
     ],
 )
 def test_anything_given_is_a_selection(selection):
@@ -151,10 +257,65 @@ def test_python_may_give_one_value_or_several():
         Selection.of(state="nonsense")
 
 
+NOON = dt.datetime(2026, 1, 31, 12, 0, tzinfo=dt.timezone.utc)
+
+
+def test_python_may_give_times_as_texts_and_one_value_of_metadata():
+    chosen = Selection.of(since="2h", until="2026-01-31T13:00+01:00", now=NOON + dt.timedelta(hours=1), metadata={"n": [1, 2]})
+    assert (chosen.since, chosen.until) == (NOON - dt.timedelta(hours=1), NOON)
+    assert chosen.metadata == {"n": ([1, 2],)}
+    assert Selection.of(since="2026-01-31T12:00Z").since == Selection.of(since=NOON.replace(tzinfo=None)).since == NOON
+    assert Selection.of(failed=True, state=["FIZZLED", "READY"]).states == ("FIZZLED",)
+    assert Selection.of(everything=True, sort="-name", limit=2).sort == ("name", -1)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"since": "2h"}, "since='2h' is not a time"),
+        ({"since": "soon", "now": NOON}, "'soon' is neither a duration nor a date"),
+        ({"since": NOON, "until": NOON}, "nothing lies between"),
+        ({"error": "("}, "--error"),
+        ({"host": "[z-a]"}, "--host"),
+        ({"metadata": {"$where": 1}}, "is no key of metadata"),
+        ({"any_attempt": True, "fw_ids": 1}, "--any-attempt has no effect"),
+        ({"failed": True, "state": "READY"}, "nothing is both"),
+        ({"sort": "spec.p"}, "Nothing is sorted by"),
+        ({"sort": ("name", 2)}, "Nothing is sorted by"),
+        ({"limit": -1}, "--limit"),
+    ],
+)
+def test_what_python_cannot_mean_is_refused(given, sentence):
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        Selection.of(**given)
+
+
+def test_options_of_which_one_makes_the_other_idle_are_told_apart_from_bad_queries():
+    with pytest.raises(ConflictingOptions):
+        Selection.of(any_attempt=True, state="READY")
+
+
 def test_a_selection_is_described_as_it_would_be_typed():
     selection = Selection((1, 2, 3, 9), ("relax*",), ("FIZZLED", "PAUSED"), {"spec.p": 1}, launches_mode=True, qid="42")
     assert selection.describe() == "-i 1-3,9 -n relax* -s FIZZLED,PAUSED -q {'spec.p': 1} -lm --qid 42"
     assert Selection(everything=True).describe() == "--all"
+    attempts = Selection.of(
+        wf=7,
+        error="out of",
+        worker="w*",
+        host=["a", "b"],
+        folder="/d",
+        any_attempt=True,
+        since=NOON,
+        metadata={"s.t": 1},
+        limit=3,
+        sort="-name",
+    )
+    assert attempts.describe() == (
+        "--wf 7 --error out of --worker w* --host a --host b --dir /d --any-attempt --since 2026-01-31T12:00:00+00:00"
+        " --meta s.t=1 --limit 3 --rsort name"
+    )
+    assert Selection(nothing=True).describe() == "-i []"
     assert Selection().describe() == "nothing"
 
 
@@ -164,6 +325,7 @@ def test_a_selection_is_described_as_it_would_be_typed():
         ({"stat": "FIZZLED"}, "No such field: 'stat'; did you mean 'state'?"),
         ({"p.q": 1}, "No such field: 'p'; inside the spec it is 'spec.p.q'."),
         ({"state": 1, "spec.x": 2, "$or": [], "launches.0": 1}, ""),
+        ({"$or": [{"state": 1}, {"$and": [{"nam": 1}]}]}, "No such field: 'nam'; did you mean 'name'?"),
     ],
 )
 def test_a_field_that_does_not_exist_is_noticed(query, sentence):
