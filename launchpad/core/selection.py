@@ -17,6 +17,8 @@ from launchpad.core.durations import parse_moment
 from launchpad.core.selectiontext import (
     check_expression,
     check_metadata,
+    check_text,
+    check_time,
     name_pattern,
     parse_states,
     shorten,
@@ -135,13 +137,17 @@ class Selection:
         return replace(self, states=(FIZZLED,))
 
     def checked(self) -> Selection:
-        """Return the selection itself. Raises BadQuery for patterns that cannot be read, ConflictingOptions."""
+        """Return the selection itself. Raises BadQuery for what cannot be read or stored, ConflictingOptions."""
         for option, patterns in {"-n": self.names, "--worker": self.workers, "--host": self.hosts, "--dir": self.folders}.items():
             for pattern in patterns:
+                check_text(pattern, option)
                 name_pattern(pattern, option)
+        check_text(self.qid or "", "--qid")
         if self.error:
-            check_expression(self.error, "--error")
+            check_expression(check_text(self.error, "--error"), "--error")
         check_metadata(self.metadata, "--meta")
+        for option, time in (("--since", self.since), ("--until", self.until)):
+            check_time(time, option)
         if self.any_attempt and not self.speaks_of_attempts:
             raise ConflictingOptions(
                 "--any-attempt has no effect without --error, --worker, --host or --dir.", hint="Give one of them, too."

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import json
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -114,7 +116,7 @@ def parse_metadata(texts: Iterable[str], option: str = "--meta") -> dict[str, tu
 def check_metadata(paths: Iterable[str], option: str = "metadata") -> None:
     """Raise BadQuery for a path into the metadata that cannot be one."""
     for path in paths:
-        parts = path.split(".")
+        parts = check_text(path, option).split(".")
         if not all(parts) or any(part.startswith("$") for part in parts) or "\0" in path:
             raise BadQuery(
                 f"{option}: {shorten(path)!r} is no key of metadata.", hint="Dots stand between nested keys: input.cutoff."
@@ -131,10 +133,29 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
+def check_text(text: str, option: str = "") -> str:
+    """Return a text that can be stored. Raises BadQuery for one with bytes that are no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadQuery(_of(option, f"{shorten(text)!r} holds what is no text in UTF-8.")) from None
+    return text
+
+
+def check_time(time: dt.datetime | None, option: str = "") -> None:
+    """Raise BadQuery for a time that lies outside the years 1 to 9999 in UTC."""
+    try:
+        _ = time and time.astimezone(dt.timezone.utc)
+    except OverflowError:
+        raise BadQuery(_of(option, "The time lies outside the years 1 to 9999.")) from None
+
+
 def check_expression(pattern: str, option: str = "") -> str:
     """Return a regular expression that can be read. Raises BadQuery that points at the place."""
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # what a later Python may read otherwise, such as [[:alpha:]]
+            re.compile(pattern)
     except re.error as problem:
         where = "" if problem.pos is None else f" at column {problem.pos + 1}"
         raise BadQuery(

@@ -47,7 +47,8 @@ def of_workflows(selection: Selection) -> Query:
     """Return the query on `workflows` for what a selection of fireworks says of their workflows; {} if nothing."""
     conditions = [id_condition("nodes", selection.workflows)] if selection.workflows else []
     for path, values in selection.metadata.items():
-        conditions.append({f"metadata.{path}": {"$in": list(values)} if len(values) > 1 else {"$eq": values[0]}})
+        alternatives: list[Query] = [{f"metadata.{path}": {"$eq": value}} for value in values]
+        conditions.append(alternatives[0] if len(alternatives) == 1 else {"$or": alternatives})
     return all_of(conditions)
 
 

@@ -134,6 +134,11 @@ def test_a_number_and_an_order_say_which_are_taken(lpad, scene):
         (["-f", "nothing.txt"], "cannot be read from nothing.txt: No such file"),
         (["-f", "."], "cannot be read from .: Is a directory"),
         (["-i", "-", "-f", "-"], "The standard input is asked for twice"),
+        (["--until", "9999-12-31T23:00-05:00"], "--until: The time lies outside"),
+        (["--worker", "w\udcff"], "--worker: 'w\\udcff' holds what is no text"),
+        (["--error", "\udcff"], "--error: '\\udcff' holds what is no text"),
+        (["--meta", "\udcff=1"], "--meta: '\\udcff' holds what is no text"),
+        (["--meta", "n=99999999999999999999"], "more than 64 bits"),
         (["-m", "-1"], "-m"),
     ],
 )
