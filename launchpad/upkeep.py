@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launchpad.core.checking import Finding, check, ended_runs, plan_mend
 from launchpad.core.refresh import plan_refresh
 from launchpad.core.report import Report
 from launchpad.core.snapshot import Snapshot
 from launchpad.errors import UnknownFirework
-from launchpad.store import upkeep
+from launchpad.store import owners, upkeep
 from launchpad.store.changing import change_workflows, lock_entry
 from launchpad.store.journal import help_entries
 from launchpad.store.snapshots import collect, load
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from launchpad.core.changes import Plan
     from launchpad.settings import Settings
     from launchpad.store.store import Store
+
+
+class Unlocked(NamedTuple):
+    """What became of a lock, in a sentence; and whether the workflow is free now."""
+
+    text: str
+    free: bool
 
 
 class Upkeep:
@@ -82,41 +89,55 @@ class Upkeep:
             )
 
     def locks(self) -> list[dict[str, Any]]:
-        """Return the workflows that somebody holds: fw_id (the smallest), name, owner, operation, since, dead (bool or None).
+        """Return the workflows that somebody holds.
 
-        FireWorks' locks say nothing about their owner, so nobody can tell whether he lives: then `dead` is None.
+        Shape: fw_id (the smallest), name, owner (host:pid), command, operation, since, lease (until when its owner counts as
+        alive, if it is of another machine), dead. FireWorks' bare locks say nothing: then all but the first three are None.
         """
-        return [self._lock(workflow) for workflow in upkeep.locked_workflows(self.store)]
+        locked = list(upkeep.locked_workflows(self.store))
+        commands = upkeep.commands_of(self.store, [entry for w in locked if (entry := lock_entry(w["locked"]))])
+        return [self._lock(workflow, commands) for workflow in locked]
 
-    def _lock(self, workflow: dict[str, Any]) -> dict[str, Any]:
-        lock = workflow["locked"] if isinstance(workflow["locked"], dict) else {}
+    def _lock(self, workflow: dict[str, Any], commands: Mapping[str, str]) -> dict[str, Any]:
+        shown = {"fw_id": min(workflow["nodes"]), "name": workflow.get("name")}
+        lock = workflow["locked"]
+        if not isinstance(lock, dict):
+            return {**shown, "owner": "FireWorks", **dict.fromkeys(("command", "operation", "since", "lease", "dead"))}
         return {
-            "fw_id": min(workflow["nodes"]),
-            "name": workflow.get("name"),
-            "owner": lock.get("owner", "FireWorks"),
-            "operation": lock.get("operation"),
-            "since": lock.get("since"),
+            **shown,
+            "owner": lock["owner"],
+            "command": commands.get(lock["entry"]),
+            "operation": lock["operation"],
+            "since": lock["since"],
+            "lease": lock["since"] + owners.LEASE,
+            "dead": owners.is_dead(lock, self.store.now()),
         }
 
-    def unlock(self, fw_ids: Iterable[int], *, force: bool = False) -> list[str]:
-        """Free the workflows that hold these fireworks and return a sentence for each.
+    def unlock(self, fw_ids: Iterable[int], *, force: bool = False) -> list[Unlocked]:
+        """Free the workflows that hold these fireworks, and say of each what became of it.
 
-        A lock of ours names what its owner was doing: that is finished, which frees the workflow. A lock of FireWorks is taken
-        away only with `force`, for nobody can tell whether its owner lives. Raises UnknownFirework.
+        A lock of ours names what its owner was doing: that is finished, which frees the workflow, if the owner is dead. One whose
+        owner is alive, or which is FireWorks' and does not say whose, goes only with `force`. Raises UnknownFirework.
         """
         wanted = list(fw_ids)
         workflows = self.store.workflows_of(wanted, fields={"nodes": 1, "locked": 1})
         known = {fw_id for workflow in workflows for fw_id in workflow["nodes"]}
         if unknown := [fw_id for fw_id in wanted if fw_id not in known]:
             raise UnknownFirework(fw_ids=unknown)
-        return [f"The workflow of firework {min(workflow['nodes'])} {self._free(workflow, force)}" for workflow in workflows]
+        return [self._free(workflow, force) for workflow in workflows]
 
-    def _free(self, workflow: dict[str, Any], force: bool) -> str:
-        if "locked" not in workflow:
-            return "was not locked."
-        if entry_id := lock_entry(workflow["locked"]):
+    def _free(self, workflow: dict[str, Any], force: bool) -> Unlocked:
+        whose, lock = f"The workflow of firework {min(workflow['nodes'])}", workflow.get("locked")
+        if lock is None:
+            return Unlocked(f"{whose} was not locked.", True)
+        if entry_id := lock_entry(lock):
+            if not force and not owners.is_dead(lock, self.store.now()):
+                doing = f"{lock['owner']}, which is alive and will free it soon"
+                return Unlocked(f"{whose} is held by {doing}. To finish for it what it does: --force.", False)
             help_entries(self.store, [entry_id])
-            return "is free: what held it was finished."
+            return Unlocked(f"{whose} is free: what held it was finished.", True)
         if not force:
-            return "is locked by FireWorks, which does not say by whom. If nothing of it is running: --force."
-        return "is free." if upkeep.take_lock_away(self.store, workflow) else "is locked by somebody else now."
+            text = "is locked by FireWorks, which does not say by whom. If nothing of it is running: --force."
+            return Unlocked(f"{whose} {text}", False)
+        free = upkeep.take_lock_away(self.store, workflow)
+        return Unlocked(f"{whose} {'is free' if free else 'is locked by somebody else now'}.", free)

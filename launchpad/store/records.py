@@ -8,12 +8,15 @@ from typing import Any
 
 from launchpad.core.changes import Plan
 from launchpad.store.backend import DeleteMany, Insert, Update
-from launchpad.store.entries import APPLIED, COMMITTED, Entry, load_entries
+from launchpad.store.entries import ABORTING, APPLIED, COMMITTED, PENDING, Entry, load_entries
 from launchpad.store.names import ENTRIES, RERUNS
 from launchpad.store.store import Store
 
 #: How many entries are read in one go.
 BATCH = 500
+
+#: A command that has not ended after so long was broken off.
+BROKEN_OFF_AFTER = dt.timedelta(days=1)
 
 
 def open_record(store: Store, record: Mapping[str, Any]) -> None:
@@ -99,11 +102,21 @@ def as_plan(entry: Entry) -> Plan:
 
 
 def prune(store: Store, before: dt.datetime) -> int:
-    """Remove the records of commands that ended before a moment, with their entries, and return how many."""
-    ids = [doc["_id"] for doc in store.backend.find(RERUNS, {"on": {"$lt": before}, "state": {"$ne": "open"}}, fields={"_id": 1})]
+    """Remove the records of commands before a moment, with their entries, and return how many.
+
+    What has not ended stays for a day; what is still to be carried out in some workflow stays until that has been done.
+    """
+    over = [{"state": {"$ne": "open"}}, {"on": {"$lt": store.now() - BROKEN_OFF_AFTER}}]
+    ids = [doc["_id"] for doc in store.backend.find(RERUNS, {"on": {"$lt": before}, "$or": over}, fields={"_id": 1})]
+    forgotten = 0
     for start in range(0, len(ids), BATCH):
-        _remove(store, ids[start : start + BATCH])
-    return len(ids)
+        part = ids[start : start + BATCH]
+        unfinished = store.by_ids(ENTRIES, "rerun", part, fields={"rerun": 1}, state={"$in": [PENDING, COMMITTED, ABORTING]})
+        kept = {entry["rerun"] for entry in unfinished}
+        gone = [rerun_id for rerun_id in part if rerun_id not in kept]
+        _remove(store, gone)
+        forgotten += len(gone)
+    return forgotten
 
 
 def _remove(store: Store, rerun_ids: Sequence[str]) -> None:

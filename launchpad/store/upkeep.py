@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.store.backend import DeleteMany, Update
+from launchpad.store.names import ENTRIES, RERUNS
 from launchpad.store.store import Store
 
 #: How many documents are looked at in one round.
@@ -47,6 +48,16 @@ def locked_workflows(store: Store) -> Iterator[dict[str, Any]]:
     yield from store.backend.find(
         WORKFLOWS, {"locked": {"$exists": True}}, fields={"nodes": 1, "name": 1, "locked": 1, "updated_on": 1}
     )
+
+
+def commands_of(store: Store, entry_ids: Sequence[str]) -> dict[str, str]:
+    """Return the command lines that these journal entries belong to; those of workers belong to none."""
+    entries = {doc["_id"]: doc["rerun"] for doc in store.by_ids(ENTRIES, "_id", entry_ids, fields={"rerun": 1})}
+    wanted = {rerun_id for rerun_id in entries.values() if rerun_id}
+    argv = {
+        doc["_id"]: str(doc["argv"]) for doc in store.by_ids(RERUNS, "_id", wanted, fields={"argv": 1}, argv={"$exists": True})
+    }
+    return {entry_id: argv[rerun_id] for entry_id, rerun_id in entries.items() if rerun_id in argv}
 
 
 def take_lock_away(store: Store, workflow: dict[str, Any]) -> bool:

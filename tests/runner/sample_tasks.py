@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import signal
@@ -91,6 +92,28 @@ class Wait(FiretaskBase):
         say_running()
         wait_for(self["file"], self.get("seconds", 600))
         return FWAction(stored_data={"waited": True})
+
+
+@explicit_serialize
+class Alone(FiretaskBase):
+    """Write when it begins and when it ends into a log, and whether the same firework is being run elsewhere in that moment."""
+
+    def run_task(self, fw_spec):
+        folder, fw_id = Path(self["folder"]), os.environ["LPAD_FW_ID"]
+        with open(folder / f"lock {fw_id}", "w") as lock:  # let go also by kill -9
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._say(folder, "both", fw_id)
+            self._say(folder, "start", fw_id)
+            if self.get("until"):
+                wait_for(self["until"], 60)
+            self._say(folder, "end", fw_id)
+
+    def _say(self, folder, what, fw_id):
+        log = os.open(folder / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        os.write(log, f"{what} {fw_id} {os.environ['LPAD_LAUNCH_ID']}\n".encode())
+        os.close(log)
 
 
 @explicit_serialize

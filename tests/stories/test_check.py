@@ -133,9 +133,9 @@ def test_what_has_no_single_right_answer_is_only_reported(launchpad):
 def test_a_lock_of_fireworks_goes_only_by_force(launchpad):
     stored = put(launchpad, make_workflow("A", A="READY"))
     spoil(launchpad, "workflows", {}, {"$set": {"locked": True}})
-    (sentence,) = launchpad.unlock(stored.fireworks)
-    assert "--force" in sentence
+    ((sentence, free),) = launchpad.unlock(stored.fireworks)
+    assert ("--force" in sentence, free) == (True, False)
     assert len(launchpad.locks()) == 1
-    (sentence,) = launchpad.unlock(stored.fireworks, force=True)
-    assert sentence.endswith("is free.")
+    ((sentence, free),) = launchpad.unlock(stored.fireworks, force=True)
+    assert (sentence.endswith("is free."), free) == (True, True)
     assert launchpad.locks() == []

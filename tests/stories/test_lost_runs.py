@@ -104,7 +104,7 @@ def test_whoever_comes_between_anything_both_end_well(place: str, meeting: Meeti
 @pytest.fixture
 def launchpad(place: str) -> Any:
     with open_launchpad(place) as launchpad:
-        launchpad.reset(require_password=False)
+        launchpad.reset(require_password=False, max_reset_wo_password=10_000)
         yield launchpad
 
 

@@ -32,10 +32,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--fix", action="store_true", help="mend what has one right answer; that is in the history and can be undone"
     )
-    add("locks", "Show the workflows that somebody holds.", run_locks)
+    add("locks", "Show the workflows that somebody holds: who, since when, and whether he is still there.", run_locks)
     unlock = add("unlock", "Free locked workflows; what their holders had begun is finished first.", run_unlock)
     unlock.add_argument("-i", "--fw_id", nargs="+", required=True, metavar="ID", help="fireworks of the workflows")
-    unlock.add_argument("--force", action="store_true", help="also a lock of FireWorks, whose owner nobody can know")
+    unlock.add_argument("--force", action="store_true", help="also a lock whose owner is alive, or is FireWorks and not known")
     add("tuneup", "Make the indexes that are missing; others are left in place.", run_tuneup)
     prune = add("prune_history", "Forget old commands; they can then no longer be undone.", run_prune)
     prune.add_argument("--before", required=True, metavar="TIME", help="a date, or how long ago: 90d, 2025-01-31")
@@ -56,15 +56,18 @@ def run_check(args: argparse.Namespace) -> int:
 
 def run_locks(args: argparse.Namespace) -> int:
     with session.open_launchpad(args) as launchpad:
-        output.show_list(launchpad.locks(), args.output, ("fw_id", "name", "owner", "operation", "since"))
+        output.show_list(
+            launchpad.locks(), args.output, ("fw_id", "name", "owner", "command", "operation", "since", "lease", "dead")
+        )
     return 0
 
 
 def run_unlock(args: argparse.Namespace) -> int:
     with session.open_launchpad(args) as launchpad:
-        for sentence in launchpad.unlock(parse_ids(" ".join(args.fw_id)), force=args.force):
-            output.show_text(sentence)
-    return 0
+        done = launchpad.unlock(parse_ids(" ".join(args.fw_id)), force=args.force)
+    for unlocked in done:
+        output.show_text(unlocked.text)
+    return 0 if all(unlocked.free for unlocked in done) else 3
 
 
 def run_tuneup(args: argparse.Namespace) -> int:
