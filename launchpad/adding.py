@@ -51,12 +51,19 @@ class Adding:
         return list(self._add(iter(lambda: list(islice(waiting, BATCH)), []), reassign_all=True))
 
     def append_wf(
-        self, new_wf: Workflow | Firework, fw_ids: Sequence[int], detour: bool = False, pull_spec_mods: bool = True
-    ) -> dict[int, int] | None:
+        self,
+        new_wf: Workflow | Firework,
+        fw_ids: Sequence[int],
+        detour: bool = False,
+        pull_spec_mods: bool = True,
+        *,
+        dry_run: bool = False,
+    ) -> dict[int, int]:
         """Put a workflow below fireworks of one that is stored.
 
         detour: what follows these fireworks now comes after the new ones; nothing of it may have started. pull_spec_mods:
-        the new roots get the spec updates of those of `fw_ids` that have completed. Raises UnknownFirework, BadWorkflow.
+        the new roots get the spec updates of those of `fw_ids` that have completed. dry_run: only see whether it can be done.
+        Returns the new id by old id. Raises UnknownFirework, BadWorkflow, WorkflowLocked: then nothing was changed.
         """
         document = _as_workflow(new_wf).to_dict()
         for firework in document["fws"]:
@@ -65,20 +72,23 @@ class Adding:
         if missing := missing_ids(self.store.backend, parents):
             raise UnknownFirework(fw_ids=missing)
 
+        numbers: dict[int, int] = {}
+
         def planner(snapshot: Snapshot) -> Plan:
             elsewhere = [fw_id for fw_id in parents if fw_id not in snapshot.graph.children]
             if elsewhere:
                 raise BadWorkflow(f"Fireworks {parents[0]} and {elsewhere[0]} are in different workflows; append to one.")
             draft = Draft(snapshot)
             new = append_workflow(draft, document, parents, detour=detour, pull_spec_mods=pull_spec_mods)
+            numbers.update(zip(sorted(fw["fw_id"] for fw in document["fws"]), new, strict=True))
             refresh(draft, new)
             return draft.plan()
 
-        changed = change_workflows(self.store, planner, fw_ids=parents, operation="append")
+        changed = change_workflows(self.store, planner, fw_ids=parents, operation="append", dry_run=dry_run)
         for snapshot in changed.unavailable:
             lock = snapshot.workflow.get("locked")
             raise WorkflowLocked(fw_id=parents[0], owner="FireWorks" if lock is True else "others", since="some time")
-        return None
+        return numbers
 
     def _add(self, batches: Iterable[Sequence[Workflow | Firework]], reassign_all: bool) -> Iterator[dict[int, int]]:
         """Add batches of workflows, each prepared while the one before is on its way; yield new id by old id of each."""

@@ -35,7 +35,7 @@ class Delete(Operation):
     independent = False
     command, word, whole_workflows = "delete_wflows", "delete", True
 
-    def __init__(self, launchpad: Deleting, *, running: bool, launch_dirs: bool, force: bool) -> None:
+    def __init__(self, launchpad: Batching, *, running: bool, launch_dirs: bool, force: bool) -> None:
         self.store, self.settings = launchpad.store, launchpad.settings
         self.running, self.launch_dirs, self.force = running, launch_dirs, force
         #: The launches that name each folder, by workflow; read before they go.
@@ -53,16 +53,24 @@ class Delete(Operation):
             named = self._folders[workflow_of[launch["fw_id"]]]
             named.setdefault(str(launch.get("launch_dir") or ""), []).append(launch)
 
+    @staticmethod
+    def folders_of(launches: Sequence[Launch]) -> dict[str, list[Launch]]:
+        """Return launches by the folder they name."""
+        named: dict[str, list[Launch]] = {}
+        for launch in launches:
+            named.setdefault(str(launch.get("launch_dir") or ""), []).append(launch)
+        return named
+
     def applied(self, changed: Changed, *, dry_run: bool) -> list[Outcome]:
         if not self.launch_dirs:
             return changed.outcomes
         outcomes = []
         for plan in changed.plans:
-            told = tuple(self._clear(folder, launches, dry_run) for folder, launches in self._folders[plan.workflow_id].items())
+            told = tuple(self.clear(folder, launches, dry_run) for folder, launches in self._folders[plan.workflow_id].items())
             outcomes += [replace(outcome, warnings=(*outcome.warnings, *told)) for outcome in plan.outcomes]
         return outcomes
 
-    def _clear(self, folder: str, launches: Sequence[Launch], dry_run: bool) -> str:
+    def clear(self, folder: str, launches: Sequence[Launch], dry_run: bool) -> str:
         """Delete a folder if it is ours to delete, and say what became of it."""
         ends = [moment for launch in launches if (moment := read_time(launch.get("time_end")) or last_heartbeat(launch))]
         ended: dt.datetime | None = max(ends, default=None)

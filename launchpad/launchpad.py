@@ -30,6 +30,7 @@ from launchpad.store.backend import Backend, DeleteMany, Replace
 from launchpad.store.indexes import INDEXES, user_indexes
 from launchpad.store.names import COUNTERS, ENTRIES, PLANS, RERUNS
 from launchpad.store.store import Store
+from launchpad.tending import Tending
 from launchpad.upkeep import Upkeep
 
 logger = logging.getLogger("launchpad")
@@ -53,6 +54,7 @@ class LaunchPad(
     Working,
     Describing,
     Moving,
+    Tending,
 ):
     """Workflows in a database: added, read, checked out, completed, rerun.
 

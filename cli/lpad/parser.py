@@ -20,6 +20,8 @@ COMMANDS = (
     "reset",
     "add",
     "add_scripts",
+    "append_wflow",
+    "check_wflow",
     "dump_wflow",
     "export",
     "import",

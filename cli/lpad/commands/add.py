@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     files = [path for name in args.wf_file for path in (_files_in(Path(name)) if args.dir else [Path(name)])]
-    workflows = [_read(path, check_tasks=args.check) for path in files]
+    workflows = [read_workflow(path, check_tasks=args.check) for path in files]
     with session.open_launchpad(args, creates=True) as launchpad:
         id_maps = launchpad.bulk_add_wfs(workflows)
     added = [
@@ -57,7 +57,8 @@ def _files_in(folder: Path) -> list[Path]:
     return files
 
 
-def _read(path: Path, *, check_tasks: bool) -> Workflow:
+def read_workflow(path: Path, *, check_tasks: bool = False) -> Workflow:
+    """Return the workflow of a file, checked whole. Raises BadDocument, naming the file."""
     from launchpad.adding import checked_documents
     from launchpad.model import Workflow
 

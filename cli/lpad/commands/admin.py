@@ -1,4 +1,4 @@
-"""Keep the database in order: check and mend it, see and free its locks, make its indexes.
+"""Keep the database in order: check and mend it, see and free its locks, make its indexes, finish what is half done.
 
 Examples:
   lpad admin check
@@ -6,6 +6,9 @@ Examples:
   lpad admin locks
   lpad admin unlock -i 17
   lpad admin prune_history --before 90d
+  lpad admin refresh -i 17
+  lpad admin orphaned
+  lpad admin maintain --infinite
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ import argparse
 import datetime as dt
 
 from launchpad.core.durations import parse_moment
+from launchpad.core.selection import Selection
 from launchpad.core.selectiontext import parse_ids
-from lpad import confirmation, options, output, session
+from launchpad.errors import ConflictingOptions
+from lpad import changing, confirmation, options, output, session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +45,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     prune = add("prune_history", "Forget old commands; they can then no longer be undone.", run_prune)
     prune.add_argument("--before", required=True, metavar="TIME", help="a date, or how long ago: 90d, 2025-01-31")
     options.add_confirmation(prune, selects=False)
+    refresh = add("refresh", "Let workflows follow their fireworks: what has ended, what can begin now.", run_refresh)
+    changing.configure(refresh, changing.WORKFLOWS)
+    orphaned = add("orphaned", "Show fireworks that are in no workflow; with --remove delete them for good.", run_orphaned)
+    options.add_selection(orphaned)
+    options.add_display(orphaned)
+    orphaned.add_argument("--remove", action="store_true", help="delete them, with their launches")
+    orphaned.add_argument("--ldirs", action="store_true", help="also the folders of the launches, if they were made for them")
+    orphaned.add_argument("--force", action="store_true", help="also folders with files that were put there after the launch")
+    changing.add_running(orphaned)
+    orphaned.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
+    options.add_confirmation(orphaned)
+    maintain = add(
+        "maintain", "Finish what others left half done: interrupted changes, lost runs, old reservations.", run_maintain
+    )
+    maintain.add_argument("--infinite", action="store_true", help="again and again, until it is interrupted")
+    maintain.add_argument(
+        "--maintain_interval", type=options.seconds, metavar="TIME", help="how far apart (default: MAINTAIN_INTERVAL, 2 min)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,4 +107,41 @@ def run_prune(args: argparse.Namespace) -> int:
         if count:
             confirmation.confirm(args, f"{count} commands before {before:%Y-%m-%d %H:%M} UTC could no longer be undone.")
         output.show_text(f"{launchpad.prune_history(before)} commands forgotten.")
+    return 0
+
+
+def run_refresh(args: argparse.Namespace) -> int:
+    return changing.run(args, lambda launchpad: launchpad.refresh_workflows, changing.WORKFLOWS)
+
+
+def run_orphaned(args: argparse.Namespace) -> int:
+    if not args.remove and (args.ldirs or args.force):
+        raise ConflictingOptions("--ldirs and --force say how fireworks are deleted.", hint="Add --remove.")
+    if args.force and not args.ldirs:
+        raise ConflictingOptions("--force is about folders and has no effect without --ldirs.", hint="Add --ldirs.")
+    selection = options.read_selection(args)
+    with session.open_launchpad(args) as launchpad:
+        found = launchpad.find_orphans(selection)
+        if not found:
+            output.note("Every firework is in a workflow.")
+        if args.remove and found:
+            wishes = {"running": args.running, "launch_dirs": args.ldirs, "force": args.force, "reason": args.reason}
+            preview = launchpad.delete_orphans(found, **wishes, dry_run=True)
+            if not args.dry_run and preview.changed:
+                output.note("\n".join(output.report_lines(preview)))
+                confirmation.confirm(args, "Deleting cannot be undone.")
+            report = preview if args.dry_run else launchpad.delete_orphans(found, **wishes)
+            output.show_report(report, args.output)
+            return report.exit_code
+        if args.display_format in ("ids", "count"):
+            output.show(found if args.display_format == "ids" else len(found), args.output)
+        else:
+            shown = launchpad.read_fireworks(Selection(fw_ids=tuple(found)), args.display_format) if found else ()
+            output.show_list(shown, args.output, ("fw_id", "state", "name"))
+    return 1 if args.fail_if_none and not found else 0
+
+
+def run_maintain(args: argparse.Namespace) -> int:
+    with session.open_launchpad(args) as launchpad:
+        launchpad.maintain(infinite=args.infinite, maintain_interval=args.maintain_interval)
     return 0
