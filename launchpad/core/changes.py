@@ -18,7 +18,7 @@ ARCHIVED_LAUNCHES = "archived_launches"
 KEY_FIELD = {FIREWORKS: "fw_id", LAUNCHES: "launch_id", ARCHIVED_LAUNCHES: "launch_id", WORKFLOWS: "_id"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """Some fields of one document, before and after. Paths are dotted; ABSENT is a field that is not there."""
 
@@ -81,7 +81,7 @@ class RestoredLaunch:
     archived_on: dt.datetime
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """One line of a report: what a command does to one firework, or why it does not.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -108,6 +109,29 @@ def test_fireworks_of_one_workflow_that_do_not_fit_into_one_batch_are_changed_on
     (workflow,) = launchpad.store.backend.find("workflows", {})
     assert set(workflow["fw_states"].values()) == {"PAUSED"}
     assert workflow["state"] == "PAUSED"
+
+
+@pytest.mark.parametrize("length", [2500, pytest.param(20_000, marks=pytest.mark.soak)])
+def test_a_chain_longer_than_pythons_stack_is_rerun_from_its_root(launchpad: LaunchPad, length: int) -> None:
+    assert length > sys.getrecursionlimit()
+    ids = {f"link {n}": n for n in range(1, length + 1)}
+    stored = make_workflow("→".join(ids), ids=ids, **dict.fromkeys(ids, "COMPLETED")).documents()
+    for collection in ("fireworks", "workflows", "launches"):
+        launchpad.store.write(collection, [Insert(document) for document in stored[collection]])
+    assert commands(launchpad, lambda: launchpad.rerun(Selection(fw_ids=(1,)))) < 30
+    assert launchpad.store.backend.count("fireworks", {"state": "WAITING", "launches": []}) == length - 1
+    assert launchpad.store.backend.count("archived_launches", {}) == length
+    assert launchpad.store.backend.count("launches", {}) == 0
+    (workflow,) = launchpad.store.backend.find("workflows", {})
+    assert (workflow["state"], workflow["fw_states"]["1"], workflow["fw_states"][str(length)]) == ("READY", "READY", "WAITING")
+
+
+@pytest.mark.parametrize("width", [2, 4000])
+def test_a_root_completes_above_many_children_with_as_many_commands_as_above_few(launchpad: LaunchPad, width: int) -> None:
+    launchpad.add_wf(star(width))
+    root = claim(launchpad)
+    assert commands(launchpad, lambda: root.complete("COMPLETED", {})) == COMPLETE_AND_TELL
+    assert launchpad.store.backend.count("fireworks", {"state": "READY"}) == width
 
 
 def test_adding_many_workflows_costs_no_more_commands_than_adding_few(launchpad: LaunchPad) -> None:
