@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from launchpad.core.changes import Plan
+from launchpad.core.changes import FIREWORKS, Plan
 from launchpad.store.backend import DeleteMany, Insert, Update
 from launchpad.store.entries import ABORTING, APPLIED, COMMITTED, PENDING, Entry, load_entries
 from launchpad.store.names import ENTRIES, RERUNS
@@ -74,14 +74,12 @@ def last_change_to(store: Store, workflow_id: Any, fw_id: int, state: str) -> di
 
     Shape: on, operation, rerun (the command's id); of a command also command, user, reason, argv.
     """
-    change = {"$elemMatch": {"key": fw_id, "after": {"$elemMatch": {"field": "state", "value": state}}}}
+    change = {"$elemMatch": {"collection": FIREWORKS, "key": fw_id, "after": {"$elemMatch": {"field": "state", "value": state}}}}
     query = {"workflow": workflow_id, "state": {"$in": [COMMITTED, APPLIED]}, "$or": [{"changes": change}, {"parts": {"$gt": 0}}]}
     fields = dict.fromkeys(("on", "operation", "rerun", "parts"), 1)
     for entry in store.backend.find(ENTRIES, query, fields=fields, sort=[("on", -1)]):
-        if (
-            entry["parts"]
-            and store.backend.find_one(ENTRIES, {"part_of": entry["_id"], "changes": change}, fields={"_id": 1}) is None
-        ):
+        in_parts = {"part_of": entry["_id"], "changes": change}
+        if entry["parts"] and store.backend.find_one(ENTRIES, in_parts, fields={"_id": 1}) is None:
             continue
         record = store.backend.find_one(RERUNS, {"_id": entry["rerun"]}) if entry["rerun"] else None
         kept = {key: record.get(key) for key in ("command", "user", "reason", "argv", "undoes")} if record else {}

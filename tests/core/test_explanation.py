@@ -59,9 +59,9 @@ def test_all_parents_are_counted_not_only_those_that_are_waited_for():
 
 
 def test_a_cycle_that_got_into_a_database_is_no_endless_walk():
-    family = Family(Graph({1: [2], 2: [1]}), {1: "WAITING", 2: "WAITING"}, {})
-    explanation = explain({"fw_id": 1, "state": "WAITING"}, family, [])
-    assert (explanation.kind, [one.fw_id for one in explanation.parents], explanation.blockers) == ("waiting", [2], ())
+    family = Family(Graph({1: [2, 5], 2: [3], 3: [1], 5: [4], 4: []}), dict.fromkeys(range(1, 6), "WAITING"), {})
+    explanation = explain({"fw_id": 4, "state": "WAITING"}, family, [])
+    assert (explanation.kind, [one.fw_id for one in explanation.parents], explanation.blockers) == ("waiting", [5], ())
 
 
 @pytest.mark.parametrize(
