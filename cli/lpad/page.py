@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from launchpad.core.documents import read_time
+from launchpad.core.selectiontext import shorten
 from launchpad.core.states import STATES
 from launchpad.core.visible import visible
 from lpad.forms import Paint, plainly
@@ -23,6 +24,9 @@ MOST_ATTEMPTS = 8
 LAST_LINES = 12
 EARLIER_LINES = 3
 MOST_RELATIVES = 6
+
+#: A message may hold a whole file; a line of it is cut in the middle.
+LONGEST_LINE = 500
 
 #: The command that lets go what a person holds.
 WAY_OUT = {"PAUSED": "resume_fws", "DEFUSED": "reignite_fws", "ARCHIVED": "unarchive_wflows"}
@@ -137,7 +141,7 @@ def _failed_words(firework: Mapping[str, Any], why: Explanation, now: dt.datetim
         return
     yield f"It failed {failure_words(one.failure, firework)}{_at(one.ended, now)}."
     if one.failure.line:
-        yield visible(one.failure.line)
+        yield shorten(visible(one.failure.line), LONGEST_LINE)
 
 
 def _held_words(firework: Mapping[str, Any], why: Explanation, now: dt.datetime, paint: Paint) -> Iterator[str]:
@@ -249,7 +253,7 @@ def _attempt_lines(one: Attempt, firework: Mapping[str, Any], now: dt.datetime, 
     if one.failure is not None:
         yield f"  failed   {failure_words(one.failure, firework)}"
         shown = one.failure.error[-(LAST_LINES if last else EARLIER_LINES) :]
-        yield from (f"  | {visible(line)}" for line in shown)
+        yield from (f"  | {shorten(visible(line), LONGEST_LINE)}" for line in shown)
 
 
 def _at(moment: dt.datetime | None, now: dt.datetime) -> str:

@@ -111,6 +111,21 @@ def test_the_last_who_held_it_is_told_not_who_let_it_go(lpad, scene):
     assert ": second." in page(lpad, 1)
 
 
+def test_who_holds_it_is_found_in_an_entry_of_several_parts_too(lpad, scene, monkeypatch):
+    monkeypatch.setattr("launchpad.store.entries.PART_BYTES", 1)
+    scene.workflow("READY", "WAITING")
+    assert lpad("pause_fws", "-i", "1-2", "--reason", "both").status == 0
+    assert lpad("resume_fws", "-i", "2").status == 0
+    assert ": both." in page(lpad, 1)
+    assert lpad("defuse_fws", "-i", "2", "--reason", "one").status == 0
+    assert ": one." in page(lpad, 2)
+
+
+def test_a_message_of_a_megabyte_does_not_fill_the_screen(lpad, scene):
+    scene.workflow("FIZZLED", errors={0: "RuntimeError: " + "x" * 1_000_000})
+    assert len(page(lpad, 1)) < 3000
+
+
 def test_what_fireworks_held_is_told_as_far_as_it_is_known(lpad, scene):
     scene.workflow("PAUSED")
     scene.workflow("COMPLETED", "DEFUSED")
