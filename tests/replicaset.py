@@ -220,17 +220,22 @@ class ReplicaSet:
         finally:
             freeze(0)
 
-    def heal(self) -> None:
-        """Undo all that happened and wait until all members are well again."""
-        self._triggers.clear()
+    def wake(self) -> None:
+        """Let what was frozen go on, and deliver what was held back: a former primary still believes to be one for a moment."""
         with self.network:
             self.cut.clear()
             self.network.notify_all()
         for server in self.members.values():
+            if server.process is not None and server.process.poll() is None:
+                server.process.send_signal(signal.SIGCONT)
+
+    def heal(self) -> None:
+        """Undo all that happened and wait until all members are well again."""
+        self._triggers.clear()
+        self.wake()
+        for server in self.members.values():
             if server.process is None or server.process.poll() is not None:
                 server.start()
-            else:
-                server.process.send_signal(signal.SIGCONT)
         _until(self._is_well)
 
     def _is_well(self) -> bool:

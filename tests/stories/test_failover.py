@@ -46,16 +46,16 @@ def on_set(replica_set: ReplicaSet) -> Iterator[MongoBackend]:
 
 
 def test_what_was_acknowledged_is_there_and_reading_goes_on_when_the_primary_is_killed(replica_set, on_set):
-    on_set.write("c", [Insert({"_id": n}) for n in range(300)])
+    on_set.write("c", [Insert({"_id": n}) for n in range(12_000)])
     reading = on_set.find("c", {}, sort=[("_id", 1)])
     seen = [next(reading)["_id"] for _ in range(50)]
     struck = replica_set.when("update", 1, replica_set.kill, before=True)
     assert on_set.write("c", [Update({"_id": 5}, {"$set": {"a": 1}})]).matched == 1
     assert struck.is_set()
-    on_set.write("c", [Insert({"_id": 300})])
+    on_set.write("c", [Insert({"_id": 12_000})])
     seen += [document["_id"] for document in reading]
-    assert seen[:300] == list(range(300)), "reading goes on where it was"
-    assert on_set.count("c", {}) == 301
+    assert seen[:12_000] == list(range(12_000)), "reading goes on where it was"
+    assert on_set.count("c", {}) == 12_001
     assert on_set.find_one("c", {"_id": 5}) == {"_id": 5, "a": 1}
 
 
@@ -236,7 +236,14 @@ def test_reruns_and_workers_survive_one_mishap_after_the_other(replica_set, laun
 
     def strike_soon() -> None:
         mishap, command = chance.choice(MISHAPS), chance.choice(["find", "insert", "update", "delete", "findAndModify"])
-        replica_set.when(command, chance.randrange(1, 12), getattr(replica_set, mishap), before=chance.random() < 0.5)
+        further = chance.choice([None, 1, 3, 10])
+
+        def strike() -> None:
+            getattr(replica_set, mishap)()
+            if further:
+                replica_set.when("update", further, replica_set.wake)
+
+        replica_set.when(command, chance.randrange(1, 12), strike, before=chance.random() < 0.5)
 
     for number in range(5):
         add_failed(launchpad, 150)
