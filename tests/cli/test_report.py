@@ -202,8 +202,9 @@ def test_where_nothing_failed_that_is_said(lpad, scene):
     assert "No such firework has failed" in result.err
 
 
-def test_states_cannot_be_chosen_for_they_are_what_is_compared(lpad, failures):
-    result = lpad("introspect", "-s", "FIZZLED")
+@pytest.mark.parametrize("arguments", [["-s", "FIZZLED"], ["--failed"]])
+def test_states_cannot_be_chosen_for_they_are_what_is_compared(lpad, failures, arguments):
+    result = lpad("introspect", *arguments)
     assert (result.status, result.out) == (64, "")
 
 

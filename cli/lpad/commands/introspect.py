@@ -21,7 +21,7 @@ from lpad import options, output, session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    options.add_selection(parser, order=False)
+    options.add_selection(parser, order=False, failed=False)
     group = parser.add_argument_group("what is compared")
     group.add_argument(
         "-m", "--max", type=options.whole_number, default=100, metavar="N", help="at most so many of either (default: 100)"
