@@ -30,6 +30,8 @@ class Operation:
     again: Callable[[LaunchPad, Facts], None]
     #: Whether what it comes to is the same wherever it was stopped; a claim whose worker died is lost, and begins anew.
     same_end: bool = True
+    #: Whether nobody brings lost runs back meanwhile.
+    nothing_comes_back: bool = False
 
 
 # workflows

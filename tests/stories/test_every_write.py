@@ -9,7 +9,7 @@ import pytest
 
 from launchpad import LaunchPad
 from launchpad.errors import StoreUnreachable
-from tests.stories.databases import Documents, let_hours_pass, open_launchpad, put_back, take_out
+from tests.stories.databases import Documents, give_up_what_is_lost, let_hours_pass, open_launchpad, put_back, take_out
 from tests.stories.faults import KINDS, Crash, Faults, one_by_one
 from tests.stories.invariants import check, picture
 from tests.stories.operations import OPERATIONS, Operation, look_at_all, work_until_done
@@ -33,7 +33,10 @@ class Trial:
             self.last = self.finished(launchpad)
 
     def open(self) -> LaunchPad:
-        return open_launchpad(self.uri)
+        launchpad = open_launchpad(self.uri)
+        if self.operation.nothing_comes_back:
+            give_up_what_is_lost(launchpad)
+        return launchpad
 
     def finished(self, launchpad: LaunchPad) -> dict[str, Any]:
         work_until_done(launchpad)
