@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,15 +20,26 @@ from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.errors import BadWorkflow
 from launchpad.holding import log_refused, one
+from launchpad.store.backend import DeleteMany, Replace
 from launchpad.store.changing import Changed
+from launchpad.store.names import FOLDERS
 from launchpad.store.removing import launches_to_remove, remove_fireworks
 
 #: What is read of a launch to judge its folder.
 FOLDER_FIELDS = dict.fromkeys(
-    ("launch_dir", "state", "time_end", "lease", "host", "state_history.state", "state_history.updated_on"), 1
+    (
+        *("launch_dir", "state", "time_start", "time_end", "lease", "host"),
+        *("state_history.state", "state_history.created_on", "state_history.updated_on"),
+    ),
+    1,
 )
 
+#: How long a deletion may take between noting its folders and removing the launches.
+BROKEN_OFF = dt.timedelta(hours=1)
+
 Launch = Mapping[str, Any]
+
+logger = logging.getLogger("launchpad")
 
 
 class Delete(Operation):
@@ -35,9 +48,9 @@ class Delete(Operation):
     independent = False
     command, word, whole_workflows = "delete_wflows", "delete", True
 
-    def __init__(self, launchpad: Batching, *, running: bool, launch_dirs: bool, force: bool) -> None:
+    def __init__(self, launchpad: Batching, *, running: bool, launch_dirs: bool, force: bool, dry_run: bool = False) -> None:
         self.store, self.settings = launchpad.store, launchpad.settings
-        self.running, self.launch_dirs, self.force = running, launch_dirs, force
+        self.running, self.launch_dirs, self.force, self.dry_run = running, launch_dirs, force, dry_run
         #: The launches that name each folder, by workflow; read before they go.
         self._folders: dict[Any, dict[str, list[Launch]]] = {}
 
@@ -52,6 +65,19 @@ class Delete(Operation):
         for launch in launches_to_remove(self.store, workflow_of, FOLDER_FIELDS):
             named = self._folders[workflow_of[launch["fw_id"]]]
             named.setdefault(str(launch.get("launch_dir") or ""), []).append(launch)
+        if not self.dry_run:
+            self.note([item for plan in plans for item in self._folders[plan[1].workflow_id].items()])
+
+    def note(self, folders: Sequence[tuple[str, Sequence[Launch]]]) -> None:
+        """Write down which folders are to go, before the launches that name them do."""
+        on = self.store.now()
+        notes = [{"_id": folder, "launches": list(launches), "force": self.force, "on": on} for folder, launches in folders]
+        self.store.write(FOLDERS, [Replace({"_id": note["_id"]}, note) for note in notes])
+
+    def forget(self, folders: Iterable[str]) -> None:
+        """Forget folders that were seen to: deleted, or kept for good reason."""
+        listed = list(folders)
+        self.store.write(FOLDERS, [DeleteMany({"_id": {"$in": listed}})] if listed else [])
 
     @staticmethod
     def folders_of(launches: Sequence[Launch]) -> dict[str, list[Launch]]:
@@ -68,18 +94,23 @@ class Delete(Operation):
         for plan in changed.plans:
             told = tuple(self.clear(folder, launches, dry_run) for folder, launches in self._folders[plan.workflow_id].items())
             outcomes += [replace(outcome, warnings=(*outcome.warnings, *told)) for outcome in plan.outcomes]
+        if not dry_run:
+            self.forget(folder for plan in changed.plans for folder in self._folders[plan.workflow_id])
         return outcomes
 
     def clear(self, folder: str, launches: Sequence[Launch], dry_run: bool) -> str:
         """Delete a folder if it is ours to delete, and say what became of it."""
         ends = [moment for launch in launches if (moment := read_time(launch.get("time_end")) or last_heartbeat(launch))]
         ended: dt.datetime | None = max(ends, default=None)
+        begins = [moment for launch in launches if (moment := read_time(launch.get("time_start")))]
         alive = any(is_live(launch, self.store.now(), self.settings.run_expiration_secs) for launch in launches)
         launch_ids = {launch["launch_id"] for launch in launches}
         kept = (
             "a run is alive in it"
             if alive
-            else launchdirs.why_kept(folder, launch_ids, self.settings.where, ended, force=self.force)
+            else launchdirs.why_kept(
+                folder, launch_ids, self.settings.where, ended, began=min(begins, default=None), force=self.force
+            )
         )
         if not kept and dry_run:
             return f"the folder {folder} would go too"
@@ -107,8 +138,29 @@ class Deleting(Batching):
         launches, as far as a worker made them for these; those with files that somebody else put there only with `force`.
         Raises EmptySelection, UnknownFirework, BadQuery: then nothing was changed.
         """
-        operation = Delete(self, running=running, launch_dirs=launch_dirs, force=force)
+        if launch_dirs and not dry_run:
+            for sentence in self.finish_folders():
+                logger.info("%s", sentence)
+        operation = Delete(self, running=running, launch_dirs=launch_dirs, force=force, dry_run=dry_run)
         return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress, final="deleted workflows")
+
+    def finish_folders(self) -> list[str]:
+        """Go on with folders that a deletion left when it was broken off, and return a sentence for each.
+
+        The same rules hold as for any folder. One whose launches are still there is not deleted; one that is not seen from this
+        machine is left for another.
+        """
+        said = []
+        for noted in list(self.store.backend.find(FOLDERS, {})):
+            operation = Delete(self, running=False, launch_dirs=True, force=bool(noted.get("force")))
+            launch_ids = [launch["launch_id"] for launch in noted["launches"]]
+            if self.store.launches(launch_ids, fields={"launch_id": 1}):
+                if noted["on"] + BROKEN_OFF < self.store.now():  # the deletion did not come to be
+                    operation.forget([noted["_id"]])
+            elif os.path.isdir(noted["_id"]):
+                said.append(f"Of a deletion that was broken off: {operation.clear(noted['_id'], noted['launches'], False)}.")
+                operation.forget([noted["_id"]])
+        return said
 
     def delete_wf(self, fw_id: int, delete_launch_dirs: bool = False) -> None:
         """Delete the workflow of a firework; if something in it runs, it stays and the log says so. Raises UnknownFirework."""

@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-#: In folders that a worker made: one JSON document a line, {"database", "launch_id"}. Without it a folder is not ours to delete.
+#: In folders that a worker made: a JSON document a line, {"database", "launch_id", "folder"}. Without it a folder is not ours
+#: to delete.
 MARKER = ".launchpad"
 
 #: What FireWorks, a queue's script and the worker put into a launch folder besides the tasks' own files.
@@ -26,12 +27,18 @@ GRACE = 120.0
 
 
 def why_kept(
-    folder: str, launch_ids: Collection[int], database: str, ended: dt.datetime | None, *, force: bool = False
+    folder: str,
+    launch_ids: Collection[int],
+    database: str,
+    ended: dt.datetime | None,
+    *,
+    began: dt.datetime | None = None,
+    force: bool = False,
 ) -> str | None:
     """Say why a folder must not be deleted with these launches; None if it may be.
 
-    database: its address, as in the marker. ended: when the last of the launches ended. force: also with files that somebody
-    put there after that, or before.
+    database: its address, as in the marker. began, ended: when the first of the launches began, the last ended.
+    force: also with files that somebody put there after that, or before.
     """
     path = Path(folder)
     if not path.is_absolute():
@@ -41,9 +48,7 @@ def why_kept(
     if not path.is_dir():
         return "it is not seen from this machine"
     return (
-        _guarded(path)
-        or _not_made_for(path, launch_ids, database, force)
-        or _holds_others(path, launch_ids, None if force else ended, force)
+        _guarded(path) or _not_made_for(path, launch_ids, database, force) or _holds_others(path, launch_ids, began, ended, force)
     )
 
 
@@ -82,6 +87,10 @@ def _not_made_for(path: Path, launch_ids: Collection[int], database: str, force:
     notes = read_marker(path)
     if not notes:
         return "it was not made by the launchpad"
+    here = {str(path), str(path.resolve())}
+    copied = next((note["folder"] for note in notes if note.get("folder") and note["folder"] not in here), None)
+    if copied:
+        return f"its note was made for another folder, {copied}"
     if any(note.get("database") != database for note in notes) and not force:
         return f"it was made for another database, {notes[0].get('database')}"
     others = [note.get("launch_id") for note in notes if note.get("launch_id") not in launch_ids]
@@ -102,10 +111,13 @@ def read_marker(path: Path) -> list[dict[str, Any]]:
     return notes if all(isinstance(note, dict) for note in notes) else []
 
 
-def _holds_others(path: Path, launch_ids: Collection[int], ended: dt.datetime | None, force: bool) -> str | None:
+def _holds_others(
+    path: Path, launch_ids: Collection[int], began: dt.datetime | None, ended: dt.datetime | None, force: bool
+) -> str | None:
     """Name something in a folder that the launches did not put there."""
     top = path.lstat()
     latest = ended.timestamp() + GRACE if ended else None
+    earliest = began.timestamp() - GRACE if began else None
     for entry in _walk(path):
         inside = os.path.relpath(entry.path, path)
         found = entry.stat(follow_symlinks=False)
@@ -119,6 +131,8 @@ def _holds_others(path: Path, launch_ids: Collection[int], ended: dt.datetime | 
             continue
         if found.st_uid != top.st_uid:
             return f"it holds {inside}, which belongs to somebody else (--force)"
+        if earliest and found.st_ctime < earliest:
+            return f"it holds {inside}, which was there before the launch (--force)"
         if latest and max(found.st_ctime, found.st_mtime) > latest and not entry.is_dir(follow_symlinks=False):
             return f"it holds {inside}, which was put or changed there after the launch (--force)"
     return None

@@ -28,7 +28,7 @@ from launchpad.recovering import Recovering
 from launchpad.settings import Settings
 from launchpad.store.backend import Backend, DeleteMany, Replace
 from launchpad.store.indexes import INDEXES, user_indexes
-from launchpad.store.names import COUNTERS, ENTRIES, PLANS, RERUNS
+from launchpad.store.names import COUNTERS, ENTRIES, FOLDERS, PLANS, RERUNS
 from launchpad.store.store import Store
 from launchpad.tending import Tending
 from launchpad.upkeep import Upkeep
@@ -36,7 +36,7 @@ from launchpad.upkeep import Upkeep
 logger = logging.getLogger("launchpad")
 
 #: What a reset empties.
-COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs", RERUNS, ENTRIES, PLANS)
+COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs", RERUNS, ENTRIES, PLANS, FOLDERS)
 
 
 class LaunchPad(

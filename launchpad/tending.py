@@ -90,10 +90,13 @@ class Tending(Batching):
         named = folders.folders_of(launches_to_remove(self.store, going, FOLDER_FIELDS)) if launch_dirs else {}
         if going and not dry_run:
             report.rerun_id = self.open_record("admin orphaned --remove", "", reason, final="deleted fireworks")
+            folders.note(list(named.items()))
             remove_fireworks(self.store, going)
         told: dict[int, list[str]] = {fw_id: [] for fw_id in going}
         for folder, launches in named.items():
             told[launches[0]["fw_id"]].append(folders.clear(folder, launches, dry_run))
+        if not dry_run:
+            folders.forget(named)
         report.outcomes = [replace(one, warnings=tuple(told.get(one.fw_id, ()))) for one in report.outcomes]
         self.close_record(report)
         return report

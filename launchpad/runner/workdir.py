@@ -86,7 +86,8 @@ def mark(workdir: Workdir, database: str, launch_id: int) -> None:
     marker = workdir.path / MARKER
     if workdir.made or marker.exists():
         with marker.open("a") as file:
-            file.write(json.dumps({"database": database, "launch_id": launch_id}) + "\n")
+            note = {"database": database, "launch_id": launch_id, "folder": str(workdir.path.resolve())}
+            file.write(json.dumps(note) + "\n")
 
 
 def describe_firework(firework: Mapping[str, Any], launch: Mapping[str, Any]) -> dict[str, Any]:

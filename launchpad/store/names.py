@@ -6,3 +6,5 @@ COUNTERS = "fw_id_assigner"
 RERUNS = "reruns"
 ENTRIES = "rerun_entries"
 PLANS = "rerun_plans"
+#: Folders of launches that are deleted with their workflows: noted before, forgotten when that is done.
+FOLDERS = "launch_folders"

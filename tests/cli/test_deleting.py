@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launchpad import Firework, FWAction, FWorker, LaunchPad, Workflow
+from launchpad import Firework, FWAction, FWorker, LaunchPad, Selection, Workflow
 from launchpad.errors import BadWorkflow, UnknownFirework
 from launchpad.launchdirs import GRACE, MARKER
 from launchpad.store.backend import Insert
@@ -303,3 +303,57 @@ def test_workers_and_deletion_agree_on_what_a_folder_of_ours_is(lpad, pad, tmp_p
     assert (folder / "out.txt").read_text() == "result\n"
     assert lpad("delete_wflows", "--all", "--ldirs", "--yes").status == 0
     assert not folder.exists()
+
+
+def test_a_note_copied_into_a_folder_of_somebody_makes_it_no_folder_of_ours(lpad, ran, pad, tmp_path):
+    home = tmp_path / "project"
+    home.mkdir()
+    (home / "thesis.tex").write_text("years of work")
+    note = {"database": pad.settings.where, "launch_id": 1, "folder": str(ran)}
+    (home / MARKER).write_text(json.dumps(note) + "\n")
+    place(pad, 1, home)
+    result = lpad("delete_wflows", "--all", "--ldirs", "--force", "--yes")
+    assert f"stays: its note was made for another folder, {ran}" in result.out
+    assert (home / "thesis.tex").exists()
+
+
+def test_a_folder_with_files_from_before_the_launch_stays(lpad, ran, pad):
+    later = (dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=GRACE + 60)).isoformat()
+    pad.store.backend.find_one_and_update("launches", {"launch_id": 1}, {"$set": {"time_start": later}})
+    end(pad, 1, dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=1))
+    result = lpad("delete_wflows", "--all", "--ldirs", "--yes")
+    assert "which was there before the launch (--force)" in result.out
+    assert ran.exists()
+
+
+def test_a_path_with_dots_is_judged_by_where_it_leads(lpad, ran, pad, tmp_path):
+    place(pad, 1, f"{ran}/../..")
+    assert "stays" in lpad("delete_wflows", "--all", "--ldirs", "--force", "--yes").out
+    assert ran.exists()
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("how", ["recover", "delete_wflows"])
+def test_folders_left_by_a_deletion_that_was_killed_go_with_the_next_command(lpad, ran, pad, scene, monkeypatch, how):
+    def die(folder):
+        raise Killed
+
+    monkeypatch.setattr("launchpad.launchdirs.remove", die)
+    with pytest.raises(Killed):
+        pad.delete(Selection(everything=True), launch_dirs=True)
+    monkeypatch.undo()
+    assert (counts(pad)["launches"], ran.exists()) == (0, True)
+    scene.workflow("READY", name="other")
+    lpad("recover") if how == "recover" else lpad("delete_wflows", "-n", "other", "--ldirs", "--yes")
+    assert not ran.exists()
+    assert not list(pad.store.backend.find("launch_folders", {}))
+
+
+def test_folders_of_a_deletion_that_never_came_to_be_stay(pad, ran, scene):
+    launch = pad.store.backend.find_one("launches", {})
+    pad.store.backend.write("launch_folders", [Insert({"_id": str(ran), "launches": [launch], "on": scene.now, "force": True})])
+    assert pad.finish_folders() == []
+    assert ran.exists()

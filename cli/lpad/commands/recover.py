@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     with session.open_launchpad(args) as launchpad:
-        done = launchpad.recover()
+        done = launchpad.recover() + launchpad.finish_folders()
     if args.output in ("json", "yaml"):
         output.show(done, args.output)
     for sentence in done if args.output not in ("json", "yaml") else ():
