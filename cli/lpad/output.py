@@ -68,7 +68,7 @@ def _tell(text: str, end: str = "\n") -> None:
     if sys.stderr is None:
         return
     try:
-        print(text, end=end, file=sys.stderr, flush=True)
+        print(harmless(text), end=end, file=sys.stderr, flush=True)  # names in it, which others chose, move no cursor
     except (OSError, ValueError):
         forget_output(sys.stderr)
 

@@ -134,3 +134,12 @@ def test_what_cannot_be_stored_names_the_file_and_uses_no_id(lpad, pad, files, s
     assert [part for part in ("big.yaml: ", sentence, "(Nothing was added.)") if part not in result.err] == []
     assert names(pad) == []
     assert lpad("add", "-o", "json", "fw.json").json[0]["id_map"].popitem()[1] == 1
+
+
+def test_what_is_wrong_is_told_without_moving_the_cursor(lpad, pad, files):
+    bad = {**FIREWORK, "name": "a\x1b[2Jb", "spec": {"_tasks": [{"script": "true"}]}}
+    (files / "bad.json").write_text(json.dumps(bad))
+    result = lpad("add", "bad.json")
+    assert (result.status, result.out) == (1, "")
+    assert "a?[2Jb" in result.err
+    assert "\x1b" not in result.err
