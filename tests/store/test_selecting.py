@@ -11,10 +11,11 @@ from launchpad import LaunchPad
 from launchpad.core.querytext import read_query
 from launchpad.core.selection import Selection
 from launchpad.errors import BadQuery
+from launchpad.store import selecting
 from launchpad.store.backend import Insert, Update
 from launchpad.store.query_times import in_both_formats
-from launchpad.store.selecting import count_fireworks, missing_ids, select_fw_ids
-from launchpad.store.selection_queries import firework_query, launch_query, workflow_query
+from launchpad.store.selecting import count_fireworks, missing_ids, select_fw_ids, select_workflow_ids
+from launchpad.store.selection_queries import attempt_query, firework_query, launch_query, workflow_query
 from launchpad.store.sorting import find_sorted
 
 NOON = dt.datetime(2026, 1, 31, 12, 0, tzinfo=dt.timezone.utc)
@@ -160,7 +161,7 @@ def test_what_is_changed_between_two_batches_does_not_come_again(backend, select
     assert seen == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_no_command_names_more_ids_than_a_batch(some):
+def test_no_command_names_more_ids_than_a_batch(some, monkeypatch):
     longest = 0
 
     def longest_list(value):
@@ -177,7 +178,15 @@ def test_no_command_names_more_ids_than_a_batch(some):
 
     some.find = watched
     many = tuple(range(1, 300))
+    put(some, "workflows", *({"nodes": [n, n + 1], "metadata": {"set": "a"}} for n in (1, 3, 5)))
     for selection in (
+        Selection(workflows=many),
+        Selection(fw_ids=many, workflows=many),
+        Selection(metadata={"set": ("a",)}),
+        Selection(error="Memory"),
+        Selection(error="Memory", any_attempt=True),
+        Selection(fw_ids=many, error="Memory", any_attempt=True),
+        Selection(error="Memory", metadata={"set": ("a",)}),
         Selection(fw_ids=many),
         Selection(fw_ids=many, states=("FIZZLED",)),
         Selection(fw_ids=many, query=MEMORY, launches_mode=True),
@@ -185,6 +194,10 @@ def test_no_command_names_more_ids_than_a_batch(some):
     ):
         assert ids(some, selection, batch=3)
         assert ids(some, selection, batch=3, sort=[("name", 1)])
+        for few in (0, 1000):
+            monkeypatch.setattr(selecting, "FEW", few)
+            assert ids(some, selection, batch=3)
+            assert not [batch for batch in select_workflow_ids(some, selection, batch=3) if len(batch) > 3]
     assert 0 < longest <= 3
 
 
@@ -355,3 +368,17 @@ def test_names_with_wild_cards_times_and_queue_ids_are_found_by_an_index(some, i
     assert some.index_used("launches", launch_query(Selection(qid="4242")))
     assert some.index_used("fireworks", {}, [("created_on", 1)])
     assert some.index_used("workflows", workflow_query(Selection(fw_ids=(1, 2))))
+    assert some.index_used("workflows", workflow_query(Selection(workflows=(1, 2))))
+
+
+@pytest.mark.parametrize(
+    "given", [{"error": "x"}, {"worker": "w1"}, {"host": "node1"}, {"host": ["node1", "node2"], "error": "x"}]
+)
+def test_attempts_are_found_by_an_index(some, indexes, given):
+    assert some.index_used("launches", attempt_query(Selection.of(**given)))
+
+
+def test_what_was_changed_in_a_span_of_time_is_found_by_an_index(some, indexes):
+    span = Selection.of(since="2026-01-30", until="2026-01-31")
+    assert some.index_used("fireworks", firework_query(span))
+    assert some.index_used("workflows", workflow_query(span))
