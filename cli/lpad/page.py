@@ -186,6 +186,8 @@ def failure_words(failure: Failure, firework: Mapping[str, Any]) -> str:
         how = f"because its worker was ended by {_signal_name(failure.signal)}"
     elif failure.kind == "signal":
         how = f"because it was ended by {_signal_name(failure.signal)}"
+    elif failure.exit_code is not None and failure.exit_code < 0:  # Python's way to say so
+        how = f"because its command was ended by {_signal_name(failure.signal)}"
     elif failure.exit_code is not None:
         how = f"with exit status {failure.exit_code}"
         how += f", ended by {_signal_name(failure.signal)}" if failure.signal is not None else ""

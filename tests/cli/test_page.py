@@ -60,6 +60,7 @@ def test_a_page_says_which_task_failed_and_ends_with_the_error(lpad, scene):
             {"details": {"returncode": 137}},
             "with exit status 137, ended by SIGKILL, perhaps for lack of memory",
         ),
+        ({"kind": "exception"}, {"details": {"returncode": -11}}, "because its command was ended by SIGSEGV,"),
         ({"kind": "exit", "code": 3}, {}, "with exit status 3,"),
         ({"kind": "signal", "signal": 15, "to": "worker"}, {}, "because its worker was ended by SIGTERM,"),
         ({"kind": "signal", "signal": 9, "to": "task"}, {}, "because it was ended by SIGKILL, perhaps for lack of memory,"),
