@@ -137,7 +137,8 @@ def test_what_cannot_be_stored_names_the_file_and_uses_no_id(lpad, pad, files, s
 
 
 def test_what_is_wrong_is_told_without_moving_the_cursor(lpad, pad, files):
-    bad = {**FIREWORK, "name": "a\x1b[2Jb", "spec": {"_tasks": [{"script": "true"}]}}
+    firework = {"fw_id": 1, "name": "a\x1b[2Jb", "spec": {"_tasks": [{"script": "true"}]}}
+    bad = {"fws": [firework], "links": {}, "metadata": {}}
     (files / "bad.json").write_text(json.dumps(bad))
     result = lpad("add", "bad.json")
     assert (result.status, result.out) == (1, "")
