@@ -122,8 +122,10 @@ def fireworks_of(store: Store, workflows: Iterable[Mapping[str, Any]], fields: S
 
 def fireworks_in_workflows(store: Store, workflow_part: Selection, firework_part: Selection, sort: Sort, limit: int) -> list[int]:
     """Return the ids of the fireworks selected that belong to a workflow selected. Holds all ids of the latter in memory."""
-    workflows = store.backend.find(WORKFLOWS, workflow_query(workflow_part), fields={"nodes": 1}, max_time=LONGEST_SEARCH)
-    nodes = {fw_id for workflow in workflows for fw_id in workflow.get("nodes") or ()}
+    nodes: set[int] = set()
+    for ids in select_workflow_ids(store.backend, workflow_part):
+        for workflow in store.by_ids(WORKFLOWS, "_id", ids, fields={"nodes": 1}):
+            nodes.update(workflow.get("nodes") or ())
     wanted = nodes.intersection(firework_part.fw_ids) if firework_part.fw_ids else nodes
     if not wanted:
         return []
