@@ -196,11 +196,8 @@ class Machine(RuleBasedStateMachine):
         return self.launchpad.history_of(command.command_id)
 
 
-#: Without explaining, which takes longer than all the rest.
-PHASES = (Phase.generate, Phase.shrink)
-
-
-def run(machine: type[Machine], *, examples: int, steps: int, random: bool = False) -> None:
+def run(machine: type[Machine], *, examples: int, steps: int, random: bool = False, explained: bool = True) -> None:
+    """Let a machine run. random: otherwise than the last time. explained: look for the shortest way to what goes wrong."""
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         machine,
         settings=settings(
@@ -210,7 +207,8 @@ def run(machine: type[Machine], *, examples: int, steps: int, random: bool = Fal
             deadline=None,
             database=None,
             print_blob=random,
+            report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
-            phases=PHASES,
+            phases=(Phase.generate, Phase.shrink) if explained else (Phase.generate,),
         ),
     )

@@ -15,7 +15,15 @@ from launchpad.checkout import Checkout
 from launchpad.core.changes import FIREWORKS
 from launchpad.errors import Fenced
 from launchpad.store.backend import Step
-from tests.stories.databases import Documents, let_hours_pass, let_leases_run_out, open_launchpad, put_back, take_out
+from tests.stories.databases import (
+    Documents,
+    give_up_what_is_lost,
+    let_hours_pass,
+    let_leases_run_out,
+    open_launchpad,
+    put_back,
+    take_out,
+)
 from tests.stories.faults import Crash, one_by_one
 from tests.stories.invariants import Content, check
 from tests.stories.operations import (
@@ -245,6 +253,12 @@ def _undo_last(launchpad: LaunchPad) -> Any:
     return "undone"
 
 
+def _lose_all(launchpad: LaunchPad) -> None:
+    give_up_what_is_lost(launchpad)
+    let_leases_run_out(launchpad.store.backend)
+    launchpad.recover()
+
+
 def is_fenced(result: Any) -> bool:
     return isinstance(result, Fenced)
 
@@ -329,12 +343,27 @@ MEETINGS = (
         lambda seen: {seen.first, seen.second} == {"A", "B"},
     ),
     Meeting("a claim and a rerun of what it takes", lambda lp: add(lp, "A→B"), claims("A"), reruns("A", running=True)),
+    Meeting("a claim and its loss", lambda lp: add(lp, "A→B"), claims("A"), _lose_all),
     Meeting(
         "the discovery of a loss and a late end",
         _then(_one_runs, lambda lp: let_leases_run_out(lp.store.backend)),
         LaunchPad.recover,
         completes(name="A"),
         lambda seen: seen.state("A") == ("FIZZLED" if is_fenced(seen.second) else "COMPLETED"),
+    ),
+    Meeting(
+        "the discovery of a loss and a heartbeat",
+        _then(_one_runs, lambda lp: let_leases_run_out(lp.store.backend)),
+        LaunchPad.recover,
+        lambda lp: hold_of(lp, "A").heartbeat(),
+        lambda seen: is_fenced(seen.second) or seen.state("A") == "RUNNING",
+    ),
+    Meeting(
+        "an addition by hand and a claim beside it",
+        lambda lp: add(lp, "A,B→C"),
+        lambda lp: lp.append_wf(make_workflow("X"), [id_of(lp, "A")]),
+        claims("B"),
+        lambda seen: seen.state("B") == "RUNNING" and seen.state("X") == "WAITING",
     ),
     Meeting(
         "a release and a rerun",

@@ -2,60 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from launchpad import checkout
-from launchpad.core import launches
+from launchpad.core import launches, refresh, rerun, undo
+from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.errors import LaunchpadError
 from launchpad.store import archiving, claiming, journal
-from launchpad.store.backend import Update, UpdateMany
+from tests.stories import machine
 from tests.stories.operations import OPERATIONS
+from tests.stories.planting import (
+    Plant,
+    all_of,
+    losing,
+    losing_in_deletes,
+    losing_when_taking,
+    removing,
+    replacing,
+    setting,
+    stamping,
+)
 from tests.stories.test_every_write import Trial
-from tests.stories.test_interleavings import COMMANDS, MEETINGS, WRITES, meet
-
-Plant = Callable[[pytest.MonkeyPatch], None]
-
-
-def without(*keys: str, when: Callable[[Mapping[str, Any]], bool] = lambda update: True) -> Callable[..., Any]:
-    """Return a maker of updates that forgets these parts of their filters; `when` looks at what they do."""
-
-    def forget(kind: Any) -> Callable[..., Any]:
-        def make(filter_: Mapping[str, Any], update: Mapping[str, Any], **more: Any) -> Any:
-            kept = {key: value for key, value in filter_.items() if not key.startswith(keys)} if when(update) else filter_
-            return kind(kept, update, **more)
-
-        return make
-
-    return forget
-
-
-def locks(update: Mapping[str, Any]) -> bool:
-    return "locked" in update.get("$set", {})
-
-
-def changes_states(update: Mapping[str, Any]) -> bool:
-    return "state" in update.get("$set", {}) and "updated_on" in update["$set"]
-
-
-def decides(update: Mapping[str, Any]) -> bool:
-    return update.get("$set", {}).get("state") in (journal.COMMITTED, journal.ABORTING)
-
-
-def both(first: Plant, second: Plant) -> Plant:
-    """Plant two mistakes where one guard stands in for the other."""
-
-    def make(monkeypatch: pytest.MonkeyPatch) -> None:
-        first(monkeypatch)
-        second(monkeypatch)
-
-    return make
+from tests.stories.test_every_write_of_holding import OPERATIONS as HOLDING
+from tests.stories.test_interleavings import COMMANDS, MEETINGS, WRITES, meet, sleep_and_wake
+from tests.stories.test_state_machine import Launchpad
 
 
 def trial(name: str) -> Callable[[str], Any]:
     """Let each write of an operation fail."""
-    (operation,) = (operation for operation in OPERATIONS if operation.name == name)
+    (operation,) = (operation for operation in (*OPERATIONS, *HOLDING) if operation.name == name)
 
     def run(uri: str) -> None:
         tried = Trial(uri, operation)
@@ -73,62 +53,124 @@ def meeting(name: str, *, both_sleep: bool = False) -> Callable[[str], Any]:
     return lambda uri: meet(uri, found, grain=WRITES if both_sleep else COMMANDS, both_sleep=both_sleep)
 
 
-def plant(place: Any, name: str, wrong: Any) -> Plant:
-    return lambda patch: patch.setattr(place, name, wrong)
+def the_machine(uri: str) -> None:
+    """Let anything happen."""
+    numbers = itertools.count(1)
+    on_files = type("OnFiles", (Launchpad,), {"address": staticmethod(lambda: f"{uri}{next(numbers)}")})
+    machine.run(on_files, examples=150, steps=30, explained=False)
+
+
+def awakening(name: str) -> Callable[[str], Any]:
+    """Let the owner of an operation wake up late."""
+    (operation,) = (operation for operation in OPERATIONS if operation.name == name)
+    return lambda uri: sleep_and_wake(uri, operation, grain=WRITES, helpers_too=False)
 
 
 def _pendingless(*arguments: Any, **more: Any) -> dict[str, Any]:
     return {key: value for key, value in launches.ended_fields(*arguments, **more).items() if key != "pending"}
 
 
-MISTAKES = {
+#: What changes a firework as an entry says: its filter names the state, the stamp and all that is changed.
+CHANGES = setting("state", "updated_on")
+
+MISTAKES: dict[str, tuple[Plant, Callable[[str], Any]]] = {
     "changes are made whatever the firework is now": (
-        plant(journal, "Update", without("state", "updated_on", "launches", when=changes_states)(Update)),
+        losing(FIREWORKS, "state", "updated_on", "launches", "archived_launches", "spec", when=CHANGES),
         meeting("a rerun of a parent and a claim of its child"),
     ),
     "a lock is taken from its owner": (
-        plant(journal, "Update", without("locked", when=locks)(Update)),
+        losing(WORKFLOWS, "locked", when=setting("locked")),
         meeting("two additions by hand", both_sleep=True),
     ),
     "a lock is taken for a workflow that has moved on": (
-        plant(journal, "Update", without("fw_states", when=locks)(Update)),
+        losing(WORKFLOWS, "fw_states", when=setting("locked")),
         meeting("the ends of both parents of a join"),
     ),
+    "a lock is taken for a workflow that has grown": (
+        losing(WORKFLOWS, "nodes", when=setting("locked")),
+        meeting("an addition by hand and an addition by an action"),
+    ),
     "copies that were promised stay when the changes are taken back": (
-        plant(journal, "mirror_back", lambda store, entries: None),
+        replacing(journal, "mirror_back", lambda store, entries: None),
         meeting("a rerun of a parent and a claim of its child"),
     ),
     "copies are written with the lock whatever has moved": (
-        plant(journal, "Update", without("state", "updated_on", when=locks)(Update)),
+        losing(WORKFLOWS, "state", "updated_on", when=setting("locked")),
         meeting("the ends of two that have nothing to do with each other"),
     ),
-    "a decision is taken twice": (
-        plant(journal, "UpdateMany", without("state", when=decides)(UpdateMany)),
-        meeting("a rerun and its helper", both_sleep=True),
+    "copies are written whatever has moved": (
+        losing(WORKFLOWS, "state", "updated_on", when=setting("locked.mirrored")),
+        meeting("an addition by hand and a claim beside it"),
+    ),
+    "the lock of another is released": (
+        losing(WORKFLOWS, "locked.entry", when=removing("locked")),
+        meeting("two additions by hand", both_sleep=True),
+    ),
+    "a workflow is deleted whoever holds it": (losing_in_deletes(WORKFLOWS, "locked.entry"), trial("delete")),
+    "a late writer's changes are not kept off when an entry goes back": (
+        losing(FIREWORKS, "state", "updated_on", "launches", "archived_launches", "spec", when=stamping),
+        meeting("a rerun of a parent and a claim of its child"),
     ),
     "fireworks are READY before the entry is committed": (
-        plant(journal, "_held_back", lambda change: change),
+        replacing(journal, "_held_back", lambda change: change),
         meeting("a helper of a rerun that came too late, and a claim"),
     ),
+    "what somebody has taken is made READY": (
+        losing(FIREWORKS, "state", "updated_on", when=lambda update: update.get("$set") == {"state": "READY"}),
+        awakening("rerun a chain from its root"),
+    ),
+    "a firework is taken in whatever state": (losing_when_taking("state", "$or"), meeting("two claims of one firework")),
+    "the end of a run is accepted from whoever": (
+        losing(LAUNCHES, "lease.token", "state", "archived", when=setting("action", "time_end")),
+        meeting("the discovery of a loss and a late end"),
+    ),
+    "a heartbeat revives what was archived": (
+        losing(LAUNCHES, "archived", "state", "lease.token", when=setting("lease.expires")),
+        the_machine,
+    ),
+    "a run is given up though it was heard of": (
+        losing(LAUNCHES, "lease.expires", when=setting("cause", "action")),
+        meeting("the discovery of a loss and a heartbeat"),
+    ),
+    "a run is given up though it has ended": (
+        losing(LAUNCHES, "lease.expires", "lease.token", "state", when=setting("cause", "action")),
+        meeting("the discovery of a loss and a late end"),
+    ),
     "nothing tells that a launch has ended and was not followed": (
-        both(
-            plant(checkout, "ended_fields", _pendingless),
-            plant(claiming, "oddly_running", lambda store: ([], [])),
+        all_of(
+            replacing(checkout, "ended_fields", _pendingless),
+            replacing(claiming, "oddly_running", lambda store: ([], [])),
         ),
         trial("complete before children"),
     ),
     "a taken firework's copy is written unseen": (
-        plant(claiming, "mirror", lambda store, fw_id, launch_id, state: True),
+        replacing(claiming, "mirror", lambda store, fw_id, launch_id, state: True),
         trial("claim"),
     ),
+    "a copy of what is READY no more is written over": (
+        losing(WORKFLOWS, "fw_states", "state", when=lambda update: "locked" not in update.get("$set", {})),
+        meeting("a claim and its loss"),
+    ),
     "launches are moved though somebody lists them": (
-        plant(archiving, "_listed", lambda store, launch_ids: set()),
+        replacing(archiving, "_listed", lambda store, launch_ids: set()),
         meeting("the taking over of a run and its rerun"),
     ),
+    "copies in the archive are dropped that somebody put there since": (
+        losing_in_deletes(ARCHIVED_LAUNCHES, "archived.on"),
+        awakening("undo a rerun"),
+    ),
     "what is added is READY at once": (
-        plant(journal, "_insert_waiting", lambda store, entries: None),
+        replacing(journal, "_insert_waiting", lambda store, entries: None),
         trial("complete with additions"),
     ),
+}
+
+#: What rules and commands do wrong, for the state machine to see.
+WRONG_RULES: dict[str, Plant] = {
+    "an undo writes over what has moved on": replacing(undo, "_as_left", lambda firework, what: True),
+    "a live run is taken for a lost one": replacing(rerun, "is_live", lambda *of: False),
+    "what failed tolerates failures": replacing(refresh, "_allows_fizzled_parents", lambda draft, fw_id: True),
+    "the end of a run is accepted late": losing(LAUNCHES, "archived", "state", when=setting("action", "time_end")),
 }
 
 
@@ -136,5 +178,12 @@ MISTAKES = {
 def test_a_planted_mistake_is_seen(quick_uri: str, monkeypatch: pytest.MonkeyPatch, mistake: str) -> None:
     make_it, run = MISTAKES[mistake]
     make_it(monkeypatch)
-    with pytest.raises((AssertionError, KeyError)):
+    with pytest.raises((AssertionError, KeyError, LaunchpadError)):
         run(quick_uri)
+
+
+@pytest.mark.parametrize("mistake", WRONG_RULES, ids=lambda name: name.replace(" ", "-"))
+def test_a_wrong_rule_is_seen_by_the_state_machine(quick_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: str) -> None:
+    WRONG_RULES[mistake](monkeypatch)
+    with pytest.raises((AssertionError, KeyError, LaunchpadError)):
+        the_machine(f"sqlite://{quick_path}/launchpad.db")
