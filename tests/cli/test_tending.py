@@ -116,3 +116,15 @@ def test_maintaining_brings_back_what_was_left(lpad, scene):
     scene.workflow("RESERVED", live=False)
     result = lpad("admin", "maintain")
     assert (result.status, scene.states()) == (0, {1: "FIZZLED", 2: "WAITING", 3: "READY"}), result.err
+
+
+def test_workflows_are_freed_by_any_selection_and_only_those_that_are_locked(lpad, pad, scene):
+    for name in ("one", "two", "other"):
+        scene.workflow("READY", name=name)
+    assert lpad("admin", "unlock", "-n", "one").err == "None of these workflows is locked.\n"
+    pad.store.backend.write("workflows", [Update({"name": name}, {"$set": {"locked": True}}) for name in ("one", "other")])
+    assert lpad("admin", "unlock").status == 64
+    assert "is locked by FireWorks" in lpad("admin", "unlock", "-n", "o*").out
+    freed = lpad("admin", "unlock", "-n", "one", "-n", "two", "--force")
+    assert freed.out == "The workflow of firework 1 is free.\n"
+    assert [lock["name"] for lock in pad.locks()] == ["other"]

@@ -14,11 +14,11 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime as dt
 
 from launchpad.core.durations import parse_moment
 from launchpad.core.selection import Selection
-from launchpad.core.selectiontext import parse_ids
 from launchpad.errors import ConflictingOptions
 from lpad import changing, confirmation, options, output, session
 
@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("locks", "Show the workflows that somebody holds: who, since when, and whether he is still there.", run_locks)
     unlock = add("unlock", "Free locked workflows; what their holders had begun is finished first.", run_unlock)
-    unlock.add_argument("-i", "--fw_id", nargs="+", required=True, metavar="ID", help="fireworks of the workflows")
+    options.add_selection(unlock, "workflows")
     unlock.add_argument("--force", action="store_true", help="also a lock whose owner is alive, or is FireWorks and not known")
     add("tuneup", "Make the indexes that are missing; others are left in place.", run_tuneup)
     prune = add("prune_history", "Forget old commands; they can then no longer be undone.", run_prune)
@@ -86,8 +86,18 @@ def run_locks(args: argparse.Namespace) -> int:
 
 
 def run_unlock(args: argparse.Namespace) -> int:
+    selection = options.read_changed(args)
     with session.open_launchpad(args) as launchpad:
-        done = launchpad.unlock(parse_ids(" ".join(args.fw_id)), force=args.force)
+        fw_ids = selection.fw_ids
+        if selection != Selection(fw_ids=fw_ids):
+            held = {"locked": {"$exists": True}}
+            query = {"$and": [selection.query, held]} if selection.query else held
+            fw_ids = tuple(launchpad.select_wf_ids(dataclasses.replace(selection, query=query)))
+        if len(fw_ids) > launchpad.settings.pw_check_num:
+            confirmation.confirm(args, f"This would free {len(fw_ids)} workflows.")
+        done = launchpad.unlock(fw_ids, force=args.force) if fw_ids else []
+    if not fw_ids:
+        output.note("None of these workflows is locked.")
     for unlocked in done:
         output.show_text(unlocked.text)
     return 0 if all(unlocked.free for unlocked in done) else 3
