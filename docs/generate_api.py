@@ -55,6 +55,7 @@ PARTS = {
     "Recording": "History and undo",
     "Detecting": "Lost runs and reservations",
     "Upkeep": "Upkeep",
+    "Tending": "Tending",
     "Recovering": "Recovering",
     "Working": "Working",
     "Describing": "Settings and log",
