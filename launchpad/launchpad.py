@@ -168,6 +168,10 @@ class LaunchPad(
         self.store.backend.create_indexes(FIREWORKS, user_indexes(self.settings.user_indices))
         self.store.backend.create_indexes(WORKFLOWS, user_indexes(self.settings.wf_user_indices))
 
+    def compact(self) -> None:
+        """Give the space of deleted documents back to the disk, as far as the database can. Raises AccessDenied."""
+        self.store.backend.compact((*COLLECTIONS, COUNTERS))
+
     def get_new_fw_id(self, quantity: int = 1) -> int:
         """Reserve ids for fireworks and return the first."""
         return self.store.next_ids("fw_id", quantity)[0]

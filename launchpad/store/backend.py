@@ -193,6 +193,10 @@ class Backend(ABC):
         """Make indexes that are not there yet; others are left in place."""
 
     @abstractmethod
+    def compact(self, collections: Sequence[str]) -> None:
+        """Give space that deleted documents took back to the disk, as far as the database can. Raises AccessDenied."""
+
+    @abstractmethod
     def index_used(self, collection: str, query: Query, sort: Sort = ()) -> str | None:
         """Return the name of the index this find would go by, None for a scan of the whole collection."""
 

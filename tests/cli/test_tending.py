@@ -128,3 +128,14 @@ def test_workflows_are_freed_by_any_selection_and_only_those_that_are_locked(lpa
     freed = lpad("admin", "unlock", "-n", "one", "-n", "two", "--force")
     assert freed.out == "The workflow of firework 1 is free.\n"
     assert [lock["name"] for lock in pad.locks()] == ["other"]
+
+
+def test_a_full_tuneup_keeps_everything_and_makes_an_embedded_file_smaller(lpad, pad, scene, tmp_path):
+    scene.workflow(*["READY"] * 8, specs={n: {"much": "x" * 500_000} for n in range(8)})
+    lpad("delete_wflows", "--all", "--yes")
+    scene.workflow("READY", name="stays")
+    file = tmp_path / "embedded" / "launchpad.db"
+    before = file.stat().st_size if file.exists() else 0
+    assert lpad("admin", "tuneup", "--full").status == 0
+    assert list(scene.states().values()) == ["READY"]
+    assert not before or file.stat().st_size < before / 2

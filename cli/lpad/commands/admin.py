@@ -41,7 +41,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     unlock = add("unlock", "Free locked workflows; what their holders had begun is finished first.", run_unlock)
     options.add_selection(unlock, "workflows")
     unlock.add_argument("--force", action="store_true", help="also a lock whose owner is alive, or is FireWorks and not known")
-    add("tuneup", "Make the indexes that are missing; others are left in place.", run_tuneup)
+    tuneup = add("tuneup", "Make the indexes that are missing; others are left in place.", run_tuneup)
+    tuneup.add_argument(
+        "--full", action="store_true", help="also give the space of what was deleted back; others may wait for that"
+    )
     prune = add("prune_history", "Forget old commands; they can then no longer be undone.", run_prune)
     prune.add_argument("--before", required=True, metavar="TIME", help="a date, or how long ago: 90d, 2025-01-31")
     options.add_confirmation(prune, selects=False)
@@ -107,6 +110,9 @@ def run_tuneup(args: argparse.Namespace) -> int:
     with session.open_launchpad(args) as launchpad:
         launchpad.tuneup()
         output.note(f"The indexes of {launchpad.store.backend.where} are there.")
+        if args.full:
+            launchpad.compact()
+            output.note("The space of what was deleted is given back.")
     return 0
 
 

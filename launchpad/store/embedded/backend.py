@@ -183,6 +183,9 @@ class EmbeddedBackend(Backend):
 
         self.watched("create_indexes", collection, lambda: self.file.write(work))
 
+    def compact(self, collections: Sequence[str]) -> None:
+        self.watched("compact", "", self.file.vacuum)
+
     def index_used(self, collection: str, query: Query, sort: Sort = ()) -> str | None:
         want = reading.wanted(query)
 

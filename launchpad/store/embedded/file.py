@@ -156,6 +156,17 @@ class EmbeddedFile:
             raise
         return result
 
+    def vacuum(self) -> None:
+        """Write the file anew without what was deleted. Raises StoreUnreachable while others keep it busy."""
+        session = self._session()
+        try:
+            session.execute("VACUUM")
+            session.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            if _is_busy(error):
+                raise StoreUnreachable(f"Other processes are using {self.path}; try it again later.") from None
+            raise self._explained(error) from None
+
     # connections
 
     def _session(self) -> Session:

@@ -389,6 +389,14 @@ class MongoBackend(Backend):
             if error.code not in errors.INDEX_IS_THERE:  # made meanwhile by somebody else, perhaps with other options
                 raise
 
+    def compact(self, collections: Sequence[str]) -> None:
+        def command(attempt: int) -> None:
+            database = self.connection.database()
+            for name in sorted(set(collections).intersection(database.list_collection_names())):
+                database.command("compact", name, force=True)  # on a primary only so
+
+        self.watched("compact", "", lambda: self._run("compact", command))
+
     def index_used(self, collection: str, query: Query, sort: Sort = ()) -> str | None:
         def command(attempt: int) -> Mapping[str, Any]:
             find: dict[str, Any] = {"find": collection, "filter": as_stored(query, "query")}
