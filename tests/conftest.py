@@ -21,6 +21,16 @@ from tests.servers import Mongod, NoServer
 _numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what runs for many minutes, unless it is asked for."""
+    if os.environ.get("LPAD_SOAK") or "soak" in (config.option.markexpr or ""):
+        return
+    long = [item for item in items if item.get_closest_marker("soak")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("soak")]
+
+
 def _no_server(error: Exception) -> None:
     if os.environ.get("CI") or os.environ.get("LPAD_REQUIRE_MONGOD"):
         pytest.fail(f"MongoDB does not start: {error}", pytrace=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +11,6 @@ import pytest
 from tests.servers import Mongod
 
 MEMORY = Path("/dev/shm")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what runs for many minutes, unless it is asked for."""
-    if os.environ.get("LPAD_SOAK") or "soak" in (config.option.markexpr or ""):
-        return
-    long = [item for item in items if item.get_closest_marker("soak")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if not item.get_closest_marker("soak")]
 
 
 @pytest.fixture
