@@ -1,9 +1,11 @@
 """Measure this project, FireWorks and the bare-metal limit side by side, in one run, on a mongod of its own.
 
-    python -m benchmarks.compare [--rounds 3] [--scale 1.0] [--only NAME …] [--output markdown]
+    python -m benchmarks.compare [--rounds 3] [--scale 1.0] [--only NAME …] [--growth]
 
-Each side runs in a process of its own on the same documents; medians are printed, and the ratios to ours. FireWorks is left out
-where LPAD_FIREWORKS_PYTHON does not name a Python that has it.
+Prints a table in Markdown: time, commands, peak memory, and how many times longer than ours. --growth also measures how our cost
+grows with the number of fireworks, of workflows, and with the width of a workflow. Each side runs in a process of its own on the
+same documents; medians are printed, and the ratios to ours. FireWorks is left out where LPAD_FIREWORKS_PYTHON does not name a
+Python that has it.
 """
 
 from __future__ import annotations
@@ -105,6 +107,27 @@ def measure(case: Case, server: Mongod, rounds: int, scale: float, sides: list[s
     return {side: {key: median(figure[key] for figure in several) for key in several[0]} for side, several in figures.items()}
 
 
+GROWTH = [
+    ("rerun {n} single-firework workflows, all FIZZLED", lambda n: databases.singles(n, n), "rerun", 0),
+    ("rerun {n} FIZZLED children of one workflow", lambda n: databases.fan(n, n), "rerun", 0),
+    ("100 no-op jobs of one workflow of {n}", lambda n: databases.fan(n, 0, "READY"), "work", 100),
+    ("rerun 200 by regex among {n} launches", lambda n: databases.errors(n, 200), "rerun_error", 0),
+]
+SIZES = (500, 2_000, 8_000, 32_000)
+
+
+def grow(server: Mongod, rounds: int) -> None:
+    """Print how our own cost grows, each row one operation, each column four times as much as the one before."""
+    print(f"| | {' | '.join(f'n = {size}' for size in SIZES)} |\n|{'---|' * (len(SIZES) + 1)}")
+    for name, documents, operation, count in GROWTH:
+        parts = []
+        for size in SIZES:
+            case = Case(name, lambda scale, size=size, documents=documents: documents(size), operation, count)
+            figure = measure(case, server, rounds, 1.0, ["ours"])["ours"]
+            parts.append(f"{figure['seconds']:.3f} s, {figure['commands']:.0f} commands, {figure['megabytes']:.0f} MB")
+        print(f"| {name.format(n='n')} | {' | '.join(parts)} |", flush=True)
+
+
 def startup(rounds: int) -> dict[str, dict[str, float]]:
     """Time `lpad -h` of both."""
     import time
@@ -140,6 +163,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="smaller or bigger databases than the names say")
     parser.add_argument("--only", nargs="+", default=[], help="cases whose name holds one of these words")
     parser.add_argument("--without-fireworks", action="store_true")
+    parser.add_argument("--growth", action="store_true", help="also how our cost grows with the size")
     args = parser.parse_args()
     sides = ["ours", "fireworks", "limit"]
     if args.without_fireworks or not Path(FIREWORKS).exists():
@@ -149,6 +173,8 @@ def main() -> None:
         for case in CASES:
             if not args.only or any(word in case.name for word in args.only):
                 show(case.name, measure(case, server, args.rounds, args.scale, sides))
+        if args.growth:
+            grow(server, args.rounds)
     if not args.only or "-h" in args.only:
         show("start of lpad -h", startup(args.rounds))
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bson
 
 from launchpad.core.changes import ArchivedLaunch, Change, Insert, Plan, RestoredLaunch
 from launchpad.core.specs import TOLERANCE
+from launchpad.core.states import READY
 from launchpad.store.backend import DeleteMany, Operation, UpdateMany
 from launchpad.store.names import ENTRIES
 from launchpad.store.store import Store
@@ -23,6 +24,9 @@ GONE = "gone"
 
 #: How much of an entry goes into one document; MongoDB's limit is 16 MB.
 PART_BYTES = 8_000_000
+
+#: How large an entry in a lock may be.
+LOCK_BYTES = 64_000
 
 #: So few changes of states and of lists of launches fit into one document.
 SURELY_FITTING = 100
@@ -45,6 +49,8 @@ class Entry:
     restored: tuple[RestoredLaunch, ...] = ()
     mirror: tuple[int, ...] = ()
     removed: tuple[int, ...] = ()
+    #: Whether it is written down in the lock itself: then it comes and goes with the lock.
+    in_lock: bool = False
 
     @classmethod
     def of(cls, plan: Plan, operation: str, rerun_id: str | None, now: dt.datetime) -> Entry:
@@ -72,6 +78,19 @@ class Entry:
         # With tolerance for failures, the state of the workflow changes too, and not by these states alone.
         paths = {path for change in self.changes for path in change.after}
         return bool(paths) and not any(path == "spec" or path.startswith(TOLERANCE) for path in paths)
+
+    @property
+    def fits_into_lock(self) -> bool:
+        """Whether a lock may hold it: a few changes, of which no command keeps a history, and which may be planned again."""
+        more = self.rerun_id or self.inserts or self.archived or self.restored or self.structure or self.removed
+        return not more and len(self.changes) < SURELY_FITTING and len(bson.encode(self.to_documents()[-1])) < LOCK_BYTES
+
+    @property
+    def decides_itself(self) -> bool:
+        """Whether its one change, which is made or not, tells all: under the lock nobody but a worker moves a firework on, and he
+        only what is READY.
+        """
+        return self.in_lock and all(len(self.changes) == 1 and change.after.get("state") != READY for change in self.changes)
 
     def to_documents(self) -> list[dict[str, Any]]:
         """Return the entry as stored: parts first, where it is too big for one document, then the entry itself."""
@@ -138,6 +157,11 @@ def _parts(entry_id: str, changes: list[dict[str, Any]], inserts: list[dict[str,
 
 def _touches_spec(change: Mapping[str, Any]) -> bool:
     return any(entry["field"].startswith("spec") for entry in change["before"])
+
+
+def entry_in(lock: Mapping[str, Any]) -> Entry | None:
+    """Return the entry that a lock holds, if it holds one."""
+    return replace(Entry.from_document(lock["holds"]), in_lock=True) if "holds" in lock else None
 
 
 def load_entries(store: Store, query: Mapping[str, Any]) -> list[Entry]:

@@ -1,7 +1,8 @@
 """Plans applied so that a crash at any write leaves nothing half done: write down, lock, apply, mirror, unlock, close.
 
-One entry per workflow holds all its changes before any is made. Whoever meets a workflow whose lock names an entry carries
-that entry out himself: helping, not waiting. For a batch of workflows each step is one command.
+One entry per workflow holds all its changes before any is made: a document, or, for the few changes of workers, which have no
+history, a part of the lock. Whoever meets a workflow whose lock names an entry carries that entry out himself: helping, not
+waiting. For a batch of workflows each step is one command.
 
     pending     locked, or about to be; the changes are being made, each only where the firework still is as it was read
     committed   all of them fit: now launches move, links are drawn, fireworks become READY
@@ -28,7 +29,7 @@ from launchpad.core.documents import iso
 from launchpad.core.states import READY, WAITING
 from launchpad.errors import BadDocument
 from launchpad.store.archiving import archive, bring_back, listed_anew
-from launchpad.store.backend import Insert, Update, UpdateMany
+from launchpad.store.backend import Insert, Operation, Update, UpdateMany
 from launchpad.store.entries import (
     ABORTED,
     ABORTING,
@@ -38,6 +39,7 @@ from launchpad.store.entries import (
     PENDING,
     Entry,
     closing,
+    entry_in,
     load_entries,
     removal,
 )
@@ -61,16 +63,24 @@ def apply(
     entries, guards, read = {}, {}, []
     for plan, workflow in plans:
         entry = Entry.of(plan, operation, rerun_id, now)
+        entry = replace(entry, in_lock=entry.fits_into_lock)
         entries[entry.entry_id] = entry
         guards[entry.entry_id] = {"nodes": {"$size": len(workflow["nodes"])}, **matching(plan.guard)}
         read.append((entry, workflow))
-    store.write(ENTRIES, [Insert(document) for entry in entries.values() for document in entry.to_documents()], ordered=True)
+    apart = {entry_id for entry_id, entry in entries.items() if not entry.in_lock}
+    documents = [document for entry_id in entries if entry_id in apart for document in entries[entry_id].to_documents()]
+    store.write(ENTRIES, [Insert(document) for document in documents], ordered=True)
     locked = _lock(store, entries, guards, copies_ahead(store, read))
     refused: list[BadDocument] = []
     states_now = carry_out(store, [entries[entry_id] for entry_id in locked], refused, mirrored=locked)
-    # An entry that is gone was closed by a helper: only its owner, here, removes one that did not come to be.
-    done = {entry_id for entry_id, state in states_now.items() if state in (COMMITTED, APPLIED, GONE)}
-    if vain := set(entries) - done:
+    # An entry that is gone was closed by a helper: only its owner, here, removes one that did not come to be. One that was in a
+    # lock goes with the lock either way: planning again tells.
+    done = {
+        entry_id
+        for entry_id, state in states_now.items()
+        if state in (COMMITTED, APPLIED) or (state == GONE and entry_id in apart)
+    }
+    if vain := apart - done:
         store.write(ENTRIES, removal(sorted(vain)))
     if refused:
         raise refused[0]
@@ -81,18 +91,24 @@ def help_entries(store: Store, entry_ids: Iterable[str]) -> None:
     """Carry out entries met in the locks of workflows, whoever began them."""
     wanted = list(entry_ids)
     found = load_entries(store, {"_id": {"$in": wanted}})
+    orphaned = []
+    if missing := set(wanted) - {entry.entry_id for entry in found}:
+        for workflow in store.by_ids(WORKFLOWS, "locked.entry", missing, fields={"locked": 1, "nodes": 1}):
+            if entry := entry_in(workflow["locked"]):
+                found.append(entry)
+            else:
+                orphaned.append(workflow)
     try:
         carry_out(store, found)
     except BadDocument:  # one that cannot be carried out must not stop the others
         for entry in found:
             with contextlib.suppress(BadDocument):
                 carry_out(store, [entry])
-    if orphaned := set(wanted) - {entry.entry_id for entry in found}:
+    for workflow in orphaned:
         # The entry was closed between our reading of the lock and now, or is gone for good: then only the lock is left.
-        for workflow in store.by_ids(WORKFLOWS, "locked.entry", orphaned, fields={"locked": 1, "nodes": 1}):
-            lock, nodes = workflow["locked"]["entry"], tuple(workflow["nodes"])
-            empty = Entry(lock, workflow["_id"], "unlock", None, COMMITTED, store.now(), (), (), (), None, mirror=nodes)
-            carry_out(store, [empty])
+        lock, nodes = workflow["locked"]["entry"], tuple(workflow["nodes"])
+        empty = Entry(lock, workflow["_id"], "unlock", None, COMMITTED, store.now(), (), (), (), None, mirror=nodes)
+        carry_out(store, [empty])
 
 
 def carry_out(
@@ -124,7 +140,7 @@ def carry_out(
     mirror(store, [entry for entry in staying if not mirrored.get(entry.entry_id)])
     _make_ready(store, staying)
     _unlock(store, staying)
-    store.write(ENTRIES, closing((entry.entry_id, entry.rerun_id) for entry in committed))
+    store.write(ENTRIES, closing((entry.entry_id, entry.rerun_id) for entry in committed if not entry.in_lock))
     return decided
 
 
@@ -150,9 +166,11 @@ def _lock(
             fields = {"locked.entry": 1, "locked.mirrored": 1}
             locks = [doc["locked"] for doc in store.by_ids(WORKFLOWS, "locked.entry", left, fields=fields)]
             held |= {lock["entry"]: bool(lock.get("mirrored")) for lock in locks}
-            # Who met our lock between these two commands may have done it all: then the entry is not as we left it.
-            waiting = {doc["_id"] for doc in store.by_ids(ENTRIES, "_id", left - set(held), fields={"state": 1}, state=PENDING)}
-            held |= dict.fromkeys(left - set(held) - waiting, True)
+            # Who met our lock between these two commands may have done it all: then the entry is not as we left it. Of one that
+            # was in the lock nothing is left to tell.
+            apart = {entry_id for entry_id in left - set(held) if not entries[entry_id].in_lock}
+            waiting = {doc["_id"] for doc in store.by_ids(ENTRIES, "_id", apart, fields={"state": 1}, state=PENDING)}
+            held |= dict.fromkeys(apart - waiting, True)
             left = waiting
         if not left:
             break
@@ -160,7 +178,9 @@ def _lock(
 
 
 def _locking(store: Store, entry: Entry, guard: Mapping[str, Any], copies: Copies | None) -> Update:
-    lock = {"owner": store.owner(), "entry": entry.entry_id, "operation": entry.operation, "since": entry.on}
+    lock: dict[str, Any] = {"owner": store.owner(), "entry": entry.entry_id, "operation": entry.operation, "since": entry.on}
+    if entry.in_lock:
+        lock["holds"] = entry.to_documents()[-1]
     free = {"_id": entry.workflow_id, "locked": {"$exists": False}, **guard}
     if copies is None:
         return Update(free, {"$set": {"locked": lock}})
@@ -197,20 +217,29 @@ def _make_changes(store: Store, entries: Sequence[Entry], refused: list[BadDocum
 
 def _decide(store: Store, entries: Sequence[Entry], fitting: set[str]) -> dict[str, str]:
     """Fix, once and for whoever else is helping, whether each entry goes forward or back."""
-    if not entries:
-        return {}
-    going = [entry.entry_id for entry in entries if entry.entry_id in fitting]
-    back = [entry.entry_id for entry in entries if entry.entry_id not in fitting]
-    operations = [
+    decided = {entry.entry_id: COMMITTED if entry.entry_id in fitting else ABORTING for entry in entries}
+    apart = {entry.entry_id: decided[entry.entry_id] for entry in entries if not entry.in_lock}
+    operations: list[Operation] = [
         UpdateMany({"_id": {"$in": ids}, "state": PENDING}, {"$set": {"state": state}})
-        for ids, state in ((going, COMMITTED), (back, ABORTING))
-        if ids
+        for state in (COMMITTED, ABORTING)
+        if (ids := [entry_id for entry_id, own in apart.items() if own == state])
     ]
-    decided = dict.fromkeys(going, COMMITTED) | dict.fromkeys(back, ABORTING)
-    if store.write(ENTRIES, operations).matched < len(entries):
-        # Somebody helped and was faster: what he decided counts. What is closed already needs nothing more from us.
-        known = {doc["_id"]: doc["state"] for doc in store.by_ids(ENTRIES, "_id", decided, fields={"state": 1})}
-        decided = {entry_id: known.get(entry_id, GONE) for entry_id in decided}
+    # Somebody may have helped and been faster: what he decided counts. What is closed already needs nothing more from us.
+    if store.write(ENTRIES, operations).matched < len(apart):
+        known = {doc["_id"]: doc["state"] for doc in store.by_ids(ENTRIES, "_id", apart, fields={"state": 1})}
+        decided |= {entry_id: known.get(entry_id, GONE) for entry_id in apart}
+    in_locks = {entry.entry_id: entry for entry in entries if entry.in_lock and not entry.decides_itself}
+    operations = [
+        Update(
+            {"_id": entry.workflow_id, "locked.entry": entry_id, "locked.holds.state": PENDING},
+            {"$set": {"locked.holds.state": decided[entry_id]}},
+        )
+        for entry_id, entry in in_locks.items()
+    ]
+    if store.write(WORKFLOWS, operations).matched < len(in_locks):
+        locks = store.by_ids(WORKFLOWS, "locked.entry", in_locks, fields={"locked.entry": 1, "locked.holds.state": 1})
+        known = {doc["locked"]["entry"]: doc["locked"]["holds"]["state"] for doc in locks}
+        decided |= {entry_id: known.get(entry_id, GONE) for entry_id in in_locks}
     return decided
 
 
@@ -234,7 +263,8 @@ def _take_back(store: Store, entries: Sequence[Entry]) -> None:
     unfollow(store, relisted)
     mirror_back(store, entries)
     _unlock(store, entries)
-    store.write(ENTRIES, [UpdateMany({"_id": {"$in": [e.entry_id for e in entries]}}, {"$set": {"state": ABORTED}})])
+    if apart := [entry.entry_id for entry in entries if not entry.in_lock]:
+        store.write(ENTRIES, [UpdateMany({"_id": {"$in": apart}}, {"$set": {"state": ABORTED}})])
 
 
 # after the commit

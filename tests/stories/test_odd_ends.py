@@ -130,7 +130,7 @@ def test_a_late_result_is_not_missed_by_who_saw_the_run_lost(launchpad: LaunchPa
     let_leases_run_out(launchpad.store.backend)
 
     def deliver_and_die_when_it_is_planned(step: Step) -> None:
-        if step.collection == ENTRIES and step.writes:
+        if step.collection == WORKFLOWS and step.writes:
             launchpad.store.backend.hook = lambda step: None
             with open_launchpad(place) as other:
                 other.store.backend.hook = Faults("crash after", 1)
