@@ -232,18 +232,27 @@ def _original_runs(launchpad: LaunchPad) -> None:
     claim(launchpad, "one A")
 
 
+def _locked_by_the_dead(prepare: Callable[[LaunchPad], Any], script: Callable[[LaunchPad], Any]) -> Callable[[LaunchPad], Any]:
+    """Let a script die when it has locked, and before it changes any firework."""
+
+    def run(launchpad: LaunchPad) -> None:
+        prepare(launchpad)
+
+        def die(step: Step) -> None:
+            if step.moment == "before" and step.collection == FIREWORKS and step.writes:
+                raise Crash
+
+        launchpad.store.backend.hook = die
+        with contextlib.suppress(Crash):
+            script(launchpad)
+        launchpad.store.backend.hook = None
+
+    return run
+
+
 def _misfit(launchpad: LaunchPad) -> None:
     """A rerun died when it had locked, and before it changed anything; meanwhile a child that it sets back was taken."""
-    DIAMOND_RUNS(launchpad)
-
-    def die(step: Step) -> None:
-        if step.moment == "before" and step.collection == FIREWORKS and step.writes:
-            raise Crash
-
-    launchpad.store.backend.hook = die
-    with contextlib.suppress(Crash):
-        rerun(launchpad, "A")
-    launchpad.store.backend.hook = None
+    _locked_by_the_dead(DIAMOND_RUNS, lambda lp: rerun(lp, "A"))(launchpad)
     claim(launchpad, "C")
 
 
@@ -349,7 +358,7 @@ MEETINGS = (
         _then(_one_runs, lambda lp: let_leases_run_out(lp.store.backend)),
         LaunchPad.recover,
         completes(name="A"),
-        lambda seen: seen.state("A") == ("FIZZLED" if is_fenced(seen.second) else "COMPLETED"),
+        lambda seen: seen.state("A") == ("READY" if is_fenced(seen.second) else "COMPLETED"),
     ),
     Meeting(
         "the discovery of a loss and a heartbeat",
@@ -427,6 +436,13 @@ MEETINGS = (
     Meeting("an undo and a rerun", _then(CHAIN_DONE, reruns("B")), _undo_last, reruns("A")),
     Meeting("a rerun and its helper", CHAIN_DONE, reruns("A"), LaunchPad.recover, lambda seen: seen.state("A") == "READY"),
     Meeting(
+        "an end and its helper",
+        _one_runs,
+        completes(name="A"),
+        LaunchPad.recover,
+        lambda seen: (seen.state("A"), seen.state("B")) == ("COMPLETED", "READY"),
+    ),
+    Meeting(
         "an end with additions and its helper",
         _one_runs,
         completes(name="A", additions=[make_workflow("X→Y")]),
@@ -435,6 +451,20 @@ MEETINGS = (
     ),
     Meeting("an adding and its helper", lambda lp: None, lambda lp: add(lp, "A,B→C"), LaunchPad.recover),
     Meeting("an undo and its helper", _then(CHAIN_DONE, reruns("A")), _undo_last, LaunchPad.recover),
+    Meeting(
+        "two helpers of a rerun",
+        _locked_by_the_dead(CHAIN_DONE, lambda lp: rerun(lp, "A")),
+        LaunchPad.recover,
+        LaunchPad.recover,
+        lambda seen: [seen.state(name) for name in "ABC"] == ["READY", "WAITING", "WAITING"],
+    ),
+    Meeting(
+        "two helpers of an end",
+        _locked_by_the_dead(_one_runs, completes(name="A", **COUNTS.to_dict())),
+        LaunchPad.recover,
+        LaunchPad.recover,
+        lambda seen: [seen.state(name) for name in "AB"] == ["COMPLETED", "READY"] and seen.spec("B")["log"] == ["once"],
+    ),
     Meeting(
         "two helpers of a rerun that came too late",
         _misfit,

@@ -115,6 +115,10 @@ MISTAKES: dict[str, tuple[Plant, Callable[[str], Any]]] = {
         replacing(journal, "_held_back", lambda change: change),
         meeting("a helper of a rerun that came too late, and a claim"),
     ),
+    "a decision in a lock is taken twice": (
+        losing(WORKFLOWS, "locked.holds.state", "locked.entry", when=setting("locked.holds.state")),
+        meeting("two helpers of an end"),
+    ),
     "what somebody has taken is made READY": (
         losing(FIREWORKS, "state", "updated_on", when=lambda update: update.get("$set") == {"state": "READY"}),
         awakening("rerun a chain from its root"),
