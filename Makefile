@@ -5,6 +5,8 @@ VENV ?= .venv
 FIREWORKS_VENV ?= .venv-fireworks
 # For pytest, for example: make test PYTEST_ARGS="tests/core -n 0 -x"
 PYTEST_ARGS ?=
+# For the benchmark, for example: make benchmark BENCHMARK_ARGS="--growth --rounds 1"
+BENCHMARK_ARGS ?=
 
 PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
@@ -48,8 +50,8 @@ format: $(VENV)/.installed-test  ## put the code into the agreed form
 soak: $(VENV)/.installed-test  ## the tests that run for many minutes
 	@$(PY) -m pytest -m soak --timeout 7200 $(PYTEST_ARGS)
 
-benchmark: $(VENV)/.installed-test  ## measure
-	@$(PY) -m pytest benchmarks --timeout 3600 -p no:xdist $(PYTEST_ARGS)
+benchmark: $(VENV)/.installed-test $(FIREWORKS_VENV)/.installed  ## measure, beside FireWorks and the limit (a quarter of an hour)
+	@$(PY) -m benchmarks.compare $(BENCHMARK_ARGS)
 
 docs: $(VENV)/.installed-test  ## build the documentation into site/
 	@$(VENV)/bin/mkdocs build --quiet --strict

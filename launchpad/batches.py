@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from launchpad.store.store import Store
 
 #: How many fireworks, or how many workflows, one round of commands serves.
-FIREWORKS_AT_ONCE = 1000
+FIREWORKS_AT_ONCE = 500
 WORKFLOWS_AT_ONCE = 500
 
 #: The fireworks that an operation is about, each with its role in the report: "target" or "duplicate".

@@ -100,9 +100,9 @@ def exception_line(stacktrace: str) -> str:
     Where that line only leads up to what follows, such as a script's last words, the last line is told with it. What is no stack
     trace, but a sentence in its place, is told by its first line.
     """
-    lines = [line.rstrip() for line in stacktrace.splitlines() if line.strip()]
-    frames = [number for number, line in enumerate(lines) if line.startswith("  File ")]
-    below = [line for line in lines[frames[-1] :] if not line.startswith(" ")] if frames else lines[:1]
+    last_frame = ("\n" + stacktrace).rfind("\n  File ")
+    lines = [line.rstrip() for line in stacktrace[max(last_frame, 0) :].splitlines() if line.strip()]
+    below = lines[:1] if last_frame < 0 else [line for line in lines if not line.startswith(" ")]
     if len(below) > 1 and below[0].endswith(":"):
         return f"{below[0]} {below[-1]}"
     return below[0] if below else ""
