@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import Any
 
 from launchpad.core.changes import FIREWORKS, KEY_FIELD, WORKFLOWS, Change, Plan
-from launchpad.core.documents import iso
+from launchpad.core.documents import get_path, iso
 from launchpad.core.states import READY, WAITING
 from launchpad.errors import BadDocument
 from launchpad.store.archiving import archive, bring_back, listed_anew
@@ -65,7 +65,8 @@ def apply(
         entry = Entry.of(plan, operation, rerun_id, now)
         entry = replace(entry, in_lock=entry.fits_into_lock)
         entries[entry.entry_id] = entry
-        guards[entry.entry_id] = {"nodes": {"$size": len(workflow["nodes"])}, **matching(plan.guard)}
+        guard = matching({**plan.guard, **_once(entry, workflow)})
+        guards[entry.entry_id] = {"nodes": {"$size": len(workflow["nodes"])}, **guard}
         read.append((entry, workflow))
     apart = {entry_id for entry_id, entry in entries.items() if not entry.in_lock}
     documents = [document for entry_id in entries if entry_id in apart for document in entries[entry_id].to_documents()]
@@ -132,6 +133,7 @@ def carry_out(
     # Also one that is marked as aborted: its owner may have been so late that he took the lock after that.
     aborted = [entry for entry in entries if decided[entry.entry_id] in (ABORTING, ABORTED)]
     _take_back(store, aborted)
+    # Closed while we were on the way: a lock that names it was taken too late.
     remove(store, committed)
     staying = [entry for entry in committed if not entry.removed]
     _insert_waiting(store, staying)
@@ -162,19 +164,28 @@ def _lock(
         matched = store.write(WORKFLOWS, operations).matched
         if matched == len(trying):
             return held | {entry.entry_id: entry.entry_id in copies for entry in trying}
-        if matched:
-            fields = {"locked.entry": 1, "locked.mirrored": 1}
-            locks = [doc["locked"] for doc in store.by_ids(WORKFLOWS, "locked.entry", left, fields=fields)]
-            held |= {lock["entry"]: bool(lock.get("mirrored")) for lock in locks}
-            # Who met our lock between these two commands may have done it all: then the entry is not as we left it. Of one that
-            # was in the lock nothing is left to tell.
-            apart = {entry_id for entry_id in left - set(held) if not entries[entry_id].in_lock}
-            waiting = {doc["_id"] for doc in store.by_ids(ENTRIES, "_id", apart, fields={"state": 1}, state=PENDING)}
-            held |= dict.fromkeys(apart - waiting, True)
-            left = waiting
+        # Also where nothing matched: the answer to the first time may have been lost, and this was the second.
+        fields = {"locked.entry": 1, "locked.mirrored": 1}
+        locks = [doc["locked"] for doc in store.by_ids(WORKFLOWS, "locked.entry", left, fields=fields)]
+        held |= {lock["entry"]: bool(lock.get("mirrored")) for lock in locks}
+        # Who met our lock between these two commands may have done it all: then the entry is not as we left it. Of one that was
+        # in the lock nothing is left to tell: it is tried again, and does not fit.
+        apart = {entry_id for entry_id in left - set(held) if not entries[entry_id].in_lock}
+        waiting = {doc["_id"] for doc in store.by_ids(ENTRIES, "_id", apart, fields={"state": 1}, state=PENDING)}
+        held |= dict.fromkeys(apart - waiting, True)
+        left -= set(held)
         if not left:
             break
     return held
+
+
+def _once(entry: Entry, workflow: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a workflow what an entry in its lock will have changed: one that was carried out is never put into a lock again.
+
+    That would be tried where the answer to the first time was lost; of an entry apart its document tells.
+    """
+    paths = [f"fw_states.{change.key}" for change in entry.changes] if entry.in_lock else []
+    return {path: get_path(workflow, path) for path in paths}
 
 
 def _locking(store: Store, entry: Entry, guard: Mapping[str, Any], copies: Copies | None) -> Update:

@@ -30,6 +30,7 @@ from tests.stories.planting import (
 from tests.stories.test_every_write import Trial
 from tests.stories.test_every_write_of_holding import OPERATIONS as HOLDING
 from tests.stories.test_interleavings import COMMANDS, MEETINGS, WRITES, meet, sleep_and_wake
+from tests.stories.test_lost_answers import MEANWHILE, lose_an_answer
 from tests.stories.test_state_machine import Launchpad
 
 
@@ -64,6 +65,20 @@ def awakening(name: str) -> Callable[[str], Any]:
     """Let the owner of an operation wake up late."""
     (operation,) = (operation for operation in OPERATIONS if operation.name == name)
     return lambda uri: sleep_and_wake(uri, operation, grain=WRITES, helpers_too=False)
+
+
+def losing_answers(name: str) -> Callable[[str], Any]:
+    """Let each write of an operation be done twice, and everything be started in between."""
+    (operation,) = (operation for operation in (*OPERATIONS, *HOLDING) if operation.name == name)
+
+    def run(uri: str) -> None:
+        tried = Trial(uri, operation)
+        for meanwhile in MEANWHILE:
+            number = 1
+            while lose_an_answer(tried, number, meanwhile):
+                number += 1
+
+    return run
 
 
 def _pendingless(*arguments: Any, **more: Any) -> dict[str, Any]:
@@ -101,6 +116,10 @@ MISTAKES: dict[str, tuple[Plant, Callable[[str], Any]]] = {
     "copies are written whatever has moved": (
         losing(WORKFLOWS, "state", "updated_on", when=setting("locked.mirrored")),
         meeting("an addition by hand and a claim beside it"),
+    ),
+    "what was done is put into a lock once more": (
+        replacing(journal, "_once", lambda entry, workflow: {}),
+        losing_answers("complete before children"),
     ),
     "the lock of another is released": (
         losing(WORKFLOWS, "locked.entry", when=removing("locked")),
