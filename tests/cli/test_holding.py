@@ -12,6 +12,7 @@ from launchpad import FWorker, LaunchPad, Selection
 from launchpad.errors import UnknownFirework
 from launchpad.store.backend import Update
 from lpad import output, parser
+from lpad.commands.history import COLUMNS
 
 CHANGING = (
     *("pause_fws", "resume_fws", "defuse_fws", "reignite_fws", "rerun_wflows"),
@@ -339,6 +340,20 @@ def test_what_was_done_is_in_the_history_with_each_change(lpad, scene):
     assert lpad("history", "--since", "1h", "-o", "json").json == [newest, oldest]
     assert lpad("history", "--since", "2999-01-01", "-o", "json").json == []
     assert (lpad("history", "nosuch").status, lpad("history", newest["id"], "-m", "1").status) == (1, 64)
+
+
+def test_the_history_shows_as_much_of_each_command_as_is_asked_for(lpad, scene):
+    scene.workflow("READY", "WAITING")
+    lpad("pause_fws", "-i", "1", "--reason", "the disk is full")
+    lpad("set_priority", "5", "-i", "2")
+    newest, oldest = lpad("history", "-d", "ids").json
+    assert lpad("history", "-d", "count").json == 2
+    assert [record["id"] for record in lpad("history", "-d", "more").json] == [newest, oldest]
+    assert [set(record) for record in lpad("history", "-d", "less", "-o", "json").json] == [set(COLUMNS)] * 2
+    whole = lpad("history", "-d", "all", "-m", "1").json
+    assert whole == [lpad("history", newest, "-o", "json").json]
+    assert whole[0]["changes"][0]["after"]["spec._priority"] == 5
+    assert lpad("history", newest, "-d", "all").status == 64
 
 
 def test_an_empty_history_says_so(lpad, pad):

@@ -5,6 +5,7 @@ The beginning of a command's id is enough where no other begins so. What was don
 Examples:
   lpad history -m 10
   lpad history --since 2h -o json
+  lpad history --since 1d -d all
   lpad history 3f2a9c41d07b
 """
 
@@ -13,35 +14,64 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from launchpad.core.durations import parse_moment
 from launchpad.errors import ConflictingOptions
 from lpad import options, output, session
+
+if TYPE_CHECKING:
+    from launchpad import LaunchPad
 
 COLUMNS = ("id", "on", "user", "command", "selection", "changed", "refused", "state", "reason")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("command_id", nargs="?", metavar="ID", help="show each change that this command made")
+    parser.add_argument(
+        "-d",
+        "--display_format",
+        choices=("ids", "count", "less", "more", "all"),
+        type=str.lower,
+        help="how much: ids of commands, count, less (the default), more (every field), all (with each change)",
+    )
     options.add_maximum(parser)
     parser.add_argument("--since", metavar="TIME", help="only what was begun since then: 2h, 3d, 2025-01-31, 2025-01-31T08:00")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.command_id and (args.max or args.since):
-        raise ConflictingOptions("An id shows one command; --max and --since list several.", hint="Give the id alone, or none.")
+    if args.command_id and (args.max or args.since or args.display_format):
+        raise ConflictingOptions(
+            "An id shows one command; --max, --since and -d are about several.", hint="Give the id alone, or none."
+        )
     since = parse_moment(args.since, dt.datetime.now(dt.timezone.utc)) if args.since else None
     with session.open_launchpad(args) as launchpad:
         if args.command_id:
             show_one(launchpad.history_of(args.command_id), args.output)
             return 0
         found = launchpad.history(since=since, limit=args.max)
-        # For people a table; scripts get everything.
-        rows = ((_whole if args.output in ("json", "yaml") else _row)(record) for record in found)
-        if not output.show_list(rows, args.output or "table", COLUMNS):
+        if not _show(args, launchpad, found):
             output.note("No command has changed anything" + (" since then." if since else " yet."))
     return 0
+
+
+def _show(args: argparse.Namespace, launchpad: LaunchPad, found: Iterator[dict[str, Any]]) -> int:
+    """Print what was found, as much of each command as is asked for; return how many there were."""
+    display = args.display_format
+    if display == "count":
+        count = sum(1 for _ in found)
+        output.show(count, args.output)
+        return count
+    if display == "ids":
+        ids = [record["_id"] for record in found]
+        output.show(ids, args.output)
+        return len(ids)
+    if display == "all":
+        found = (launchpad.history_of(record["_id"]) for record in found)
+    # For people a table; scripts get everything.
+    if display in ("more", "all") or (args.output in ("json", "yaml") and display != "less"):
+        return output.show_list((_whole(record) for record in found), args.output or "json", COLUMNS)
+    return output.show_list((_row(record) for record in found), args.output or "table", COLUMNS)
 
 
 def show_one(record: Mapping[str, Any], form: str | None) -> None:
