@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from launchpad.core.causes import judge
 from launchpad.core.changes import LAUNCHES, Plan
 from launchpad.core.documents import EMPTY_ACTION, action_of, iso
 from launchpad.core.launches import ended_fields, failed_action, history_entry, new_launch
@@ -365,7 +366,8 @@ class Working:
         stored = action_of(self.store.resolve_action(launch).get("action"))["stored_data"]
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         action = failed_action("the action of the firework could not be applied", trace, _returned_stored_data=stored)
-        return leases.turn_into_failure(self.store, launch_id, len(launch["state_history"]) - 1, action)
+        failure = judge({**launch, "action": action}).to_dict()
+        return leases.turn_into_failure(self.store, launch_id, len(launch["state_history"]) - 1, action, failure)
 
     def accept_result(self, document: Mapping[str, Any]) -> int:
         """Take in a result that a worker could not deliver (the content of FW_result.json); return its fw_id.
@@ -388,7 +390,7 @@ class Working:
         action = action_of(document["action"] or {})
         fields = ended_fields(launch, document["state"], action, self.store.now(), document.get("cause"))
         if was_lost:
-            fields.setdefault("cause", None)
+            fields = {"cause": None, "failure": None, **fields}
         self.end_launch(document["launch_id"], document["token"], fields, also=(FIZZLED,) if was_lost else ())
         if was_lost and not fireworks_following(self.store, launch["launch_id"]):  # it was brought back in this moment
             raise Fenced(launch_id=launch["launch_id"])

@@ -8,17 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from launchpad.core.causes import KILLED, verdict_of
 from launchpad.core.documents import ABSENT, get_path, read_time
 from launchpad.core.liveness import is_live, last_heartbeat
 from launchpad.core.recovery import checkpoint_of
 from launchpad.core.states import ENDED, FIZZLED, RESERVED, RUNNING
 from launchpad.core.summary import exception_line
 
-#: A shell reports a command that a signal ended by this and the signal's number.
-SHELL_SIGNAL = 128
-KILLED = 9
-
-_EXIT_CODE = re.compile(r"[Rr]eturn code:? ?\[?(-?\d+)")
 _SHORT_OF_MEMORY = re.compile(r"out of memory|oom[-_ ]?kill|MemoryError|[Cc]annot allocate memory|bad_alloc")
 
 
@@ -26,7 +22,8 @@ _SHORT_OF_MEMORY = re.compile(r"out of memory|oom[-_ ]?kill|MemoryError|[Cc]anno
 class Failure:
     """What an attempt died of, as far as it is known.
 
-    kind: that of the launch's cause (exception, exit, signal, lost, …), "" where FireWorks ran it; task_n counts from 0
+    kind: that of the launch's raw cause (exception, exit, signal, lost, …), "" where FireWorks ran it; task_n counts from 0
+    cause, signature: one of `causes.CAUSES`, and the id that the same failure has elsewhere
     exit_code: of the script or the task process; signal: the number of what ended it
     memory: "said" if the error speaks of it, "perhaps" if it was killed as the system does when short of it, else ""
     line: the exception in one line; error: the stack trace's lines
@@ -41,6 +38,8 @@ class Failure:
     memory: str = ""
     line: str = ""
     error: tuple[str, ...] = ()
+    cause: str = ""
+    signature: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,27 +104,28 @@ def attempt_of(launch: Mapping[str, Any], now: dt.datetime, *, active: bool, exp
 
 def failure_of(launch: Mapping[str, Any]) -> Failure:
     """Return what a launch died of."""
+    verdict = verdict_of(launch)
     cause = launch.get("cause") if isinstance(launch.get("cause"), Mapping) else {}
     assert isinstance(cause, Mapping)
     stored = get_path(launch, "action.stored_data")
     stored = stored if isinstance(stored, Mapping) else {}
     trace = get_path(stored, "_exception._stacktrace")
     trace = trace if isinstance(trace, str) else ""
-    code = _exit_code(cause, stored, trace)
-    signal = _number(cause.get("signal"))
-    if signal is None and code is not None and (code < 0 or SHELL_SIGNAL < code <= SHELL_SIGNAL + 64):
-        signal = -code if code < 0 else code - SHELL_SIGNAL
-    memory = "said" if _SHORT_OF_MEMORY.search(trace) else "perhaps" if signal == KILLED else ""
+    signal = verdict.signal
+    said = verdict.cause == "oom" or _SHORT_OF_MEMORY.search(trace)
+    memory = "said" if said else "perhaps" if signal == KILLED else ""
     return Failure(
         kind=_text(cause.get("kind")),
         task_n=_task_number(launch, cause, stored),
         task=_text(get_path(stored, "_task._fw_name")),
-        exit_code=code,
+        exit_code=verdict.exit_code,
         signal=signal,
         to_worker=cause.get("to") == "worker",
         memory=memory,
         line=exception_line(trace),
         error=tuple(line.rstrip() for line in trace.splitlines() if line.strip()),
+        cause=verdict.cause,
+        signature=verdict.signature,
     )
 
 
@@ -139,14 +139,6 @@ def stored_output(launch: Mapping[str, Any]) -> dict[str, str]:
                 found[name] = text
                 break
     return found
-
-
-def _exit_code(cause: Mapping[str, Any], stored: Mapping[str, Any], trace: str) -> int | None:
-    for value in (cause.get("code"), get_path(stored, "_exception._details.returncode")):
-        if (number := _number(value)) is not None:
-            return number
-    found = _EXIT_CODE.search(trace)  # FireWorks' ScriptTask keeps it nowhere else
-    return int(found[1]) if found else None
 
 
 def _task_number(launch: Mapping[str, Any], cause: Mapping[str, Any], stored: Mapping[str, Any]) -> int | None:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from launchpad.core.causes import judge
 from launchpad.core.documents import EMPTY_ACTION, iso, read_time
 from launchpad.core.states import FIZZLED, RUNNING
 
@@ -55,7 +56,10 @@ def ended_fields(
     now: dt.datetime,
     cause: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the fields with which a launch ends. A FIZZLED entry of the history carries the checkpoint on, as in FireWorks."""
+    """Return the fields with which a launch ends. A FIZZLED entry of the history carries the checkpoint on, as in FireWorks.
+
+    cause: the raw facts about a failure; `failure`, what is concluded from them and the action, is stored beside them.
+    """
     history = [dict(entry) for entry in launch.get("state_history") or []]
     started = next((read_time(entry.get("created_on")) for entry in history if entry.get("state") == RUNNING), None)
     entry: dict[str, Any] = {"state": state, "created_on": iso(now)}
@@ -69,7 +73,8 @@ def ended_fields(
         "runtime_secs": (now - started).total_seconds() if started else None,
         "pending": True,
     }
-    return {**fields, "cause": dict(cause)} if cause else fields
+    fields |= {"cause": dict(cause)} if cause else {}
+    return fields | ({"failure": judge({**launch, **fields}).to_dict()} if state == FIZZLED else {})
 
 
 def failed_action(message: str, stacktrace: str, *, details: Any = None, **stored: Any) -> dict[str, Any]:

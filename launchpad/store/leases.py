@@ -86,9 +86,11 @@ def _put_action(store: Store, launch_id: int, action: Mapping[str, Any]) -> str:
         return store.backend.put_file(text, launch)
 
 
-def turn_into_failure(store: Store, launch_id: int, history_index: int, action: Mapping[str, Any]) -> bool:
+def turn_into_failure(
+    store: Store, launch_id: int, history_index: int, action: Mapping[str, Any], failure: Mapping[str, Any]
+) -> bool:
     """Make a completed launch whose action cannot be applied a failed one, as long as nothing has followed from it."""
-    fields = {"state": FIZZLED, "action": dict(action), f"state_history.{history_index}.state": FIZZLED}
+    fields = {"state": FIZZLED, "action": dict(action), "failure": dict(failure), f"state_history.{history_index}.state": FIZZLED}
     completed = {"launch_id": launch_id, "state": COMPLETED, "pending": True}
     return store.write(LAUNCHES, [Update(completed, {"$set": fields})]).matched == 1
 
