@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from launchpad.core import states
-from launchpad.core.changes import FIREWORKS, WORKFLOWS
+from launchpad.core.changes import FIREWORKS, WORKFLOWS, Change
 from launchpad.core.documents import ABSENT, get_path
 from launchpad.core.graph import Graph
 from launchpad.core.snapshot import MANY_STATES
@@ -16,7 +16,7 @@ from launchpad.store.entries import Entry
 from launchpad.store.store import Store, matching, setting
 
 #: Reads the states to be copied, by workflow.
-StateReader = Callable[["Store", Sequence[Mapping[str, Any]], Mapping[Any, "Entry"]], dict[Any, dict[int, str]]]
+StateReader = Callable[[Store, Sequence[Mapping[str, Any]], Mapping[Any, Entry]], dict[Any, dict[int, str]]]
 
 FIELDS = {"locked.entry": 1, "nodes": 1, "links": 1, "fw_states": 1, "state": 1, "updated_on": 1}
 
@@ -33,7 +33,7 @@ def copies_ahead(store: Store, entries: Sequence[tuple[Entry, Mapping[str, Any]]
     """Return, by entry, the copies that can be made of the workflow as it was read: where no more changes than known states."""
     known = [(entry, workflow) for entry, workflow in entries if workflow.get("fw_states") and entry.changes_states_alone]
     made = {workflow["_id"]: _made(entry) for entry, workflow in known}
-    graphs = {workflow["_id"]: _drawn(workflow, entry) for entry, workflow in known}
+    graphs = {workflow["_id"]: _drawn(workflow, None) for _, workflow in known}
     state_of = _workflow_states(store, [workflow for _, workflow in known], graphs, made)
     return {
         entry.entry_id: _made_of(store, workflow, made[workflow["_id"]], state_of[workflow["_id"]]) for entry, workflow in known
@@ -53,39 +53,46 @@ def mirror(store: Store, entries: Sequence[Entry]) -> None:
     Once, which the lock remembers, and before anything becomes READY: from then on workers write there what they take, and
     nobody writes over that. Meanwhile they may take what these entries leave alone: then the workflow is read again.
     """
-    not_yet = {"locked.mirrored": {"$exists": False}}
-    _write_copies(store, entries, _fresh_states, {"locked.mirrored": True}, **not_yet)
+    unmarked = {"locked.mirrored": {"$exists": False}}
+    structures = {entry.entry_id: entry.structure for entry in entries}
+    _write_copies(store, entries, _fresh_states, structures, unmarked, {"locked.mirrored": True})
 
 
 def mirror_back(store: Store, entries: Sequence[Entry]) -> None:
     """Write the states of the fireworks into workflows whose entries were taken back, in the place of what those had promised."""
-    _write_copies(store, entries, _stored_states, {"locked.mirrored": False}, **{"locked.mirrored": True})
+    _write_copies(store, entries, _stored_states, {}, {"locked.mirrored": True}, {"locked.mirrored": False})
 
 
 def _write_copies(
-    store: Store, entries: Sequence[Entry], read_states: StateReader, mark: Mapping[str, Any], **condition: Any
+    store: Store,
+    entries: Sequence[Entry],
+    read_states: StateReader,
+    structures: Mapping[str, Change | None],
+    unmarked: Mapping[str, Any],
+    mark: Mapping[str, Any],
 ) -> None:
+    """Write copies into workflows locked by these entries, once: where the lock is `unmarked`, with the `mark`."""
     left = {entry.entry_id: entry for entry in entries}
-    while workflows := list(store.by_ids(WORKFLOWS, "locked.entry", left, fields=FIELDS, **condition)):
+    while workflows := list(store.by_ids(WORKFLOWS, "locked.entry", left, fields=FIELDS, **unmarked)):
         entry_of = {workflow["_id"]: left[workflow["locked"]["entry"]] for workflow in workflows}
-        going = mark["locked.mirrored"]
-        drawn = {workflow["_id"]: _drawn(workflow, entry_of[workflow["_id"]] if going else None) for workflow in workflows}
+        structure_of = {workflow_id: structures.get(entry.entry_id) for workflow_id, entry in entry_of.items()}
+        drawn = {workflow["_id"]: _drawn(workflow, structure_of[workflow["_id"]]) for workflow in workflows}
         fresh = read_states(store, workflows, entry_of)
         state_of = _workflow_states(store, workflows, drawn, fresh)
         operations = []
         for workflow in workflows:
             workflow_id = workflow["_id"]
-            structure = entry_of[workflow_id].structure if going else None
+            structure = structure_of[workflow_id]
             copies = _made_of(store, workflow, fresh[workflow_id], state_of[workflow_id])
-            unmoved = {"_id": workflow_id, "locked.entry": workflow["locked"]["entry"], **condition, **matching(copies.as_read)}
+            unmoved = {"_id": workflow_id, "locked.entry": workflow["locked"]["entry"], **unmarked, **matching(copies.as_read)}
             operations.append(Update(unmoved, setting({**copies.written, **(structure.after if structure else {}), **mark})))
         if store.write(WORKFLOWS, operations).matched == len(operations):
             return
 
 
-def _drawn(workflow: Mapping[str, Any], entry: Entry | None) -> Graph:
+def _drawn(workflow: Mapping[str, Any], structure: Change | None) -> Graph:
     """Return the graph of a workflow as it will be."""
-    after = entry.structure.after if entry and entry.structure else {}
+    after = structure.after if structure else {}
     links: dict[str, Any] = {str(fw_id): [] for fw_id in after.get("nodes", workflow["nodes"])}
     links |= workflow.get("links") or {}
     links |= {path.removeprefix("links."): below for path, below in after.items() if path.startswith("links.")}
