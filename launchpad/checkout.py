@@ -184,7 +184,7 @@ class Working:
         store = self.store
         if self._taking and (begun := self._go_on_taking(fw_id, state)):
             return begun
-        query = claiming.worker_query(fworker.name, fworker.category, fworker.query)
+        query = claiming.worker_query(fworker.name, fworker.category, fworker.query, host or socket.gethostname())
         launch: dict[str, Any] | None = None
         passed_over = list(without)
         while found := self._candidates(query, fw_id, passed_over):
@@ -446,9 +446,10 @@ class Working:
         if not leases.update_held(self.store, launch_id, None, {"launch_dir": launch_dir}):
             raise UnknownLaunch(f"Launch {launch_id} is not running.", launch_id=launch_id)
 
-    def run_exists(self, fworker: FWorker | None = None, *, without: Iterable[int] = ()) -> bool:
-        """Tell whether anything is READY for this worker, other than the ids in `without`."""
-        query = claiming.worker_query(fworker.name, fworker.category, fworker.query) if fworker else {}
+    def run_exists(self, fworker: FWorker | None = None, *, without: Iterable[int] = (), host: str | None = None) -> bool:
+        """Tell whether anything is READY for this worker, other than the ids in `without`. host: by default, this one."""
+        here = host or socket.gethostname()
+        query = claiming.worker_query(fworker.name, fworker.category, fworker.query, here) if fworker else {}
         return claiming.anything_ready(self.store, query, passed_over=without)
 
     def future_run_exists(self, fworker: FWorker | None = None, *, without: Iterable[int] = ()) -> bool:

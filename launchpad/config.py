@@ -335,12 +335,18 @@ def _from_file(place: _Place, around: _Surroundings) -> dict[str, Setting]:
     """Return the fields that a my_launchpad.yaml sets."""
     assert place.file is not None
     content = read_settings_file(place.file, place.origin, found=place.found)
+    if isinstance(content.get("retry_policy"), dict | list) and place.file.suffix != ".json":
+        from launchpad.model.policyfile import read_policy_file  # late, and for the lines of what is wrong
+
+        read_policy_file(place.file)
     fields = _completed(_launchpad_fields(content, place.file), around, place.file.parent)
     return {name: Setting(value, _origin(place)) for name, value in fields.items()}
 
 
 def _completed(fields: dict[str, Any], around: _Surroundings, folder: Path) -> dict[str, Any]:
     """Return the fields with what they need from around: the folder that a relative path is in, FW_config's time-out."""
+    if isinstance(fields.get("retry_policy"), str) and fields["retry_policy"] != "default":
+        fields["retry_policy"] = around.path(fields["retry_policy"], folder)
     if "path" in fields:
         fields["path"] = around.path(fields["path"], folder)
     if "mongoclient_kwargs" in fields:

@@ -4,7 +4,7 @@
     ├── UsageError                    64
     │   ├── BadQuery  UnknownState  BadIds  EmptySelection  ConflictingOptions
     ├── BadDocument (ValueError)       1
-    │   ├── BadWorkflow  BadTask  DocumentTooLarge
+    │   ├── BadWorkflow  BadTask  BadPolicy  DocumentTooLarge
     ├── ConfigurationError             1
     ├── StoreError                     1
     │   ├── StoreUnreachable  AccessDenied  NoDatabase  NotADatabase  NewerFormat  NeedsReset
@@ -79,6 +79,12 @@ class BadWorkflow(BadDocument):
 
 class BadTask(BadDocument):
     """A task that cannot be found, imported or built."""
+
+
+class BadPolicy(BadDocument):
+    """A retry policy that cannot be read. Facts: faults, a list of (path, text); a path is keys and positions."""
+
+    hint = "`lpad policy check FILE` tells all that is wrong with one."
 
 
 class DocumentTooLarge(BadDocument):

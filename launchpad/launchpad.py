@@ -25,6 +25,7 @@ from launchpad.operating import Operating
 from launchpad.reading import Reading
 from launchpad.recording import Recording
 from launchpad.recovering import Recovering
+from launchpad.retrying import Retrying
 from launchpad.settings import Settings
 from launchpad.store.backend import Backend, DeleteMany, Replace
 from launchpad.store.indexes import INDEXES, user_indexes
@@ -50,6 +51,7 @@ class LaunchPad(
     Deleting,
     Recording,
     Recovering,
+    Retrying,
     Upkeep,
     Working,
     Describing,

@@ -65,6 +65,7 @@ class Operating(Batching):
         reason: str = "",
         progress: Callable[[int], Any] | None = None,
         keep_plan: bool = False,
+        keep_budget: bool = False,
     ) -> Report:
         """Set the selected fireworks back to run again, with everything below them that has run, and report on each.
 
@@ -74,7 +75,7 @@ class Operating(Batching):
         also fireworks whose run is alive. revive_held: also what was paused or defused by hand below. whole_workflows: the
         selection chooses workflows, and all they hold is rerun, or with `failed` what is FIZZLED. dry_run: only report.
         progress: called with the number of fireworks (or workflows) done. keep_plan: keep what a dry run planned, under the
-        report's `plan_id`, for `apply_plan`.
+        report's `plan_id`, for `apply_plan`. keep_budget: retries by policy so far go on counting.
 
         Raises EmptySelection, UnknownFirework, ConflictingOptions, UnknownLaunch, NoCheckpoint: then nothing was changed.
 
@@ -100,7 +101,10 @@ class Operating(Batching):
         operation = Rerun(options, duplicates=rerun_duplicates, whole_workflows=whole_workflows, failed=failed)
         if chosen_launches and not dry_run:  # a launch that cannot be meant must stop the command before its first change
             self.carry_out(operation, selection, dry_run=True)
-        return self.carry_out(operation, selection, dry_run=dry_run, reason=reason, progress=progress, keep_plan=keep_plan)
+        budget = {"keep_budget": True} if keep_budget else {}
+        return self.carry_out(
+            operation, selection, dry_run=dry_run, reason=reason, progress=progress, keep_plan=keep_plan, **budget
+        )
 
     def rerun_fw(
         self,

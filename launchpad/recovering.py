@@ -46,12 +46,14 @@ class Recovering(Batching):
     if TYPE_CHECKING:  # of `Working`, beside which this class always stands
 
         def follow_up(self, launch_ids: Iterable[int], *, patience: float = 5.0) -> bool: ...
+        def retry_recent_failures(self) -> list[str]: ...
 
     def recover(self) -> list[str]:
         """Finish what crashed commands and workers left behind, and return a sentence for each thing done.
 
         Entries in locks are carried out, launches that ended are followed, lost runs are brought back, copies of states are
-        mended. Safe at any time, and by several at once.
+        mended. With the setting `retry_automatically`, failures are tried again as their policies say. Safe at any time, and by
+        several at once.
         """
         said = []
         if entries := locked_entries(self.store):
@@ -65,6 +67,8 @@ class Recovering(Batching):
         self._follow_ended(said, [launch_id for launch_id in over if launch_id not in waiting])
         if unseen:
             claiming.mirror_again(self.store, unseen)
+        if self.settings.retry_automatically:
+            said += self.retry_recent_failures()
         return said
 
     def _follow_ended(self, said: list[str], over: Iterable[int]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from launchpad.core.addresses import HIDDEN, hosts_in, is_secret, redact
-from launchpad.errors import ConfigurationError
+from launchpad.errors import BadPolicy, ConfigurationError
 
 DEFAULT_ORIGIN = "default"
 
@@ -62,6 +62,10 @@ class Settings:
     lease_seconds: float = 120
     #: How often in a row a lost run is brought back by itself; 0: never.
     lost_reruns: int = 2
+    #: The retry policy: the Path of its file, or what it is written as; None: the one that comes with the library.
+    retry_policy: Any = None
+    #: Whether workers and `lpad recover` try failures again by that policy.
+    retry_automatically: bool = False
 
     #: After which silence a run of a FireWorks worker, which pings each hour, counts as lost.
     run_expiration_secs: float = 14400
@@ -240,6 +244,18 @@ def _order(value: Any) -> str:
     return value or "FIFO"
 
 
+def _policy(value: Any) -> Any:
+    if isinstance(value, bool) and value:
+        raise ValueError("the name of a policy's file, or a policy")
+    from launchpad.core.defaultpolicy import DEFAULT_POLICY  # late: most launchpads do without
+    from launchpad.core.policytext import parse_policy
+
+    if isinstance(value, str) and value:
+        return value
+    parse_policy(value, default=DEFAULT_POLICY)
+    return value
+
+
 def _anything(value: Any) -> Any:
     return value
 
@@ -270,6 +286,8 @@ LAUNCHPAD_KEYS: dict[str, Reader] = {
     "heartbeat_seconds": _seconds,
     "lease_seconds": _seconds,
     "lost_reruns": _whole,
+    "retry_policy": _policy,
+    "retry_automatically": _yes_no,
 }
 
 #: Keys of FW_config.yaml that are fields of `Settings` under the same name in small letters.
@@ -348,6 +366,8 @@ def read_values(values: Mapping[str, Any], keys: Mapping[str, Reader], source: o
             continue
         try:
             read[key] = keys[key](value)
+        except BadPolicy as problem:
+            raise BadPolicy(f"{key} in {source}: {problem}", faults=problem.facts["faults"]) from None
         except ValueError as problem:
             shown = "" if is_secret(key) else f", not {redact(repr(value))}"
             raise ConfigurationError(f"{key} in {source} must be {problem}{shown}.") from None

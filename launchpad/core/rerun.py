@@ -7,7 +7,7 @@ decided otherwise (fireworks that are running or held, recoveries that outlive t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,13 @@ class RerunOptions:
     #: Keep the details of the exception in the spec of what is set back (FireWorks' EXCEPT_DETAILS_ON_RERUN).
     keep_exception_details: bool = False
     run_expiration_seconds: float = RUN_EXPIRATION_SECONDS
+    #: By fw_id, further fields that are set in the spec of what is set back ("spec.…"); the snapshot must hold them.
+    spec_fields: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    #: What starts from scratch, as with `clear_recovery`; and what resumes in an empty folder, whatever is seen from here.
+    start_over: Collection[int] = ()
+    without_copy: Collection[int] = ()
+    #: By fw_id, why it is rerun, for the report.
+    reasons: Mapping[int, str] = field(default_factory=dict)
     #: What is done to targets, for messages.
     doing: str = "reruns"
     #: Whether a folder can be seen from here; only for warnings, for it may lie on the worker's disk.
@@ -180,7 +187,8 @@ class _Rerun:
 
     def _recovery_wish(self, fw_id: int, launch: Mapping[str, Any]) -> _Wish:
         mode, folder = self.options.recover_mode, str(launch.get("launch_dir"))
-        if self.options.copy_what_is_seen and mode is None and self.options.folder_exists(folder):
+        copies = self.options.copy_what_is_seen and fw_id not in self.options.without_copy
+        if copies and mode is None and self.options.folder_exists(folder):
             mode = recovery.COPY
         text = f"resumes at {recovery.describe(recovery.recovery_from(launch, mode))}"
         text += {recovery.COPY: f", with a copy of {folder}", recovery.PREVIOUS_DIR: f", in {folder}"}.get(mode or "", "")
@@ -192,7 +200,7 @@ class _Rerun:
         firework, carried = self.snapshot.fireworks[fw_id], self._recovery(fw_id)
         if carried is ABSENT:
             return _Wish({}, "set back")
-        if self.options.clear_recovery:
+        if self.options.clear_recovery or fw_id in self.options.start_over:
             return _Wish(recovery.drop_recovery(firework), "set back; its recovery is cleared, it starts over")
         if state == COMPLETED:
             return _Wish(recovery.drop_recovery(firework), "set back; its recovery has served, it starts over")
@@ -302,7 +310,7 @@ class _Rerun:
             details = self._exception_details(fw_id)
             if details is not ABSENT or get_path(firework, EXCEPTION_DETAILS) is not ABSENT:
                 fields[EXCEPTION_DETAILS] = details
-        return fields
+        return {**fields, **self.options.spec_fields.get(fw_id, {})}
 
     def _exception_details(self, fw_id: int) -> Any:
         active = set(self.snapshot.active_launches(fw_id))
@@ -340,7 +348,10 @@ class _Rerun:
         if wish and is_below and wish.spec.get(recovery.RECOVERY, ABSENT) is not ABSENT:
             wish = _Wish({}, "starts over: a firework above it is rerun too, so its inputs may change")
         warnings = (wish.warnings if wish else ()) + self._interruptions(fw_id)
-        return Outcome(fw_id, "changed", wish.text if wish else "set back", **self._facts(fw_id), after=fresh, warnings=warnings)
+        text = wish.text if wish else "set back"
+        if reason := self.options.reasons.get(fw_id):
+            text += f"; {reason}"
+        return Outcome(fw_id, "changed", text, **self._facts(fw_id), after=fresh, warnings=warnings)
 
     def _held_outcome(self, fw_id: int) -> Outcome:
         state = self._state(fw_id)

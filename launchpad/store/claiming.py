@@ -24,10 +24,11 @@ NO_CATEGORY = "__none__"
 ORDERS = {"FIFO": [("spec._priority", -1), ("created_on", 1)], "FILO": [("spec._priority", -1), ("created_on", -1)]}
 
 
-def worker_query(name: str, category: str | Sequence[str], query: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return which fireworks a worker may run: its own query, those not meant for another worker, and its category."""
+def worker_query(name: str, category: str | Sequence[str], query: Mapping[str, Any] | None, host: str) -> dict[str, Any]:
+    """Return which fireworks a worker may run: its own query, its category, those not meant for another worker or host."""
     conditions: list[Mapping[str, Any]] = [dict(query)] if query else []
     conditions.append({"spec._fworker": {"$in": [None, name]}})
+    conditions.append({"spec._exclude_hosts": {"$ne": host}})
     if category == NO_CATEGORY:
         conditions.append({"spec._category": {"$exists": False}})
     elif category:

@@ -1,0 +1,342 @@
+"""Policies as they are written: read from plain data (YAML, JSON, a document), with every fault found, and written again."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from launchpad.core.durations import parse_duration
+from launchpad.core.policy import (
+    ACTIONS,
+    CHECKPOINT,
+    NEVER,
+    RERUN,
+    STARTS,
+    Comparison,
+    Conditions,
+    Delay,
+    Policy,
+    Rule,
+    Span,
+)
+from launchpad.core.raising import Setting
+from launchpad.core.trials import CAUSES
+from launchpad.errors import BadPolicy, UsageError
+
+#: More than anybody writes.
+MOST_RULES = 100
+LONGEST_EXPRESSION = 1000
+
+#: The name by which the policy that comes with the library is called, in `extends` and in settings.
+DEFAULT = "default"
+
+Path = tuple[str | int, ...]
+Value = Any
+
+
+@dataclass
+class _Reader:
+    """Reads values and keeps what is wrong with them, each with its path."""
+
+    faults: list[tuple[Path, str]] = field(default_factory=list)
+
+    def fault(self, path: Path, text: str) -> None:
+        self.faults.append((path, text))
+
+    def keys(self, data: Mapping[Any, Value], known: Sequence[str], path: Path) -> None:
+        for key in data:
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+                self.fault((*path, key), f"the key {key!r} is not known; {hint}")
+
+    def take(self, data: Mapping[str, Value], key: str, path: Path, read: Callable[[Value], Any], default: Any = None) -> Any:
+        """Return a value as `read` makes it of what is written; its ValueError says what it must be."""
+        value = data.get(key)
+        if value is None:
+            return default
+        try:
+            return read(value)
+        except UsageError:
+            self.fault((*path, key), f"{key} must have durations written like 30s, 1m30s, 2h or 3d, not {value!r}")
+            return default
+        except (ValueError, OverflowError) as problem:
+            self.fault((*path, key), f"{key} must be {problem}, not {value!r}")
+            return default
+
+
+def parse_policy(data: Value, source: str = "", *, default: Policy | None = None) -> Policy:
+    """Return the policy that plain data describes. Raises BadPolicy, whose `faults` are [(path, text)].
+
+    data: a mapping with `rules`, `limit`, `otherwise`, `delay`, `extends`; or a list of rules; a number n (any failure is retried
+    up to n times), false (never), or "default". default: what is meant by that name, and by `extends`.
+    """
+    reader = _Reader()
+    policy = _policy(data, source, default, reader)
+    if reader.faults:
+        raise BadPolicy(_sentences(reader.faults, source), faults=reader.faults)
+    return policy
+
+
+_POLICY_KEYS = ("rules", "limit", "otherwise", "delay", "extends")
+_CONDITION_KEYS = tuple(Conditions.__dataclass_fields__)
+_RULE_KEYS = ("name", *_CONDITION_KEYS, "action", "limit", "from", "delay", "exclude_host", "set")
+
+
+def _policy(data: Value, source: str, default: Policy | None, reader: _Reader) -> Policy:
+    if data == DEFAULT and default is not None:
+        return default
+    if data is False or (isinstance(data, int) and not isinstance(data, bool) and data >= 0):
+        count = int(data)
+        return Policy((Rule(RERUN, limit=count),) if count else (), limit=count, source=source)
+    if isinstance(data, list):
+        data = {"rules": data}
+    if not isinstance(data, Mapping):
+        reader.fault((), f"a policy is `rules:` with a list, a number of retries, or {DEFAULT}, not {data!r}")
+        return Policy()
+    reader.keys(data, _POLICY_KEYS, ())
+    rules = _rules(data.get("rules"), reader)
+    base = None
+    if "extends" in data:
+        base = default
+        if data["extends"] != DEFAULT or base is None:
+            reader.fault(("extends",), f"extends must be {DEFAULT}, not {data['extends']!r}")
+    own_limit = reader.take(data, "limit", (), _count)
+    return Policy(
+        rules=(*rules, *(base.rules if base else ())),
+        limit=own_limit if own_limit is not None or base is None else base.limit,
+        otherwise=reader.take(data, "otherwise", (), _one_of(ACTIONS), base.otherwise if base else NEVER),
+        delay=reader.take(data, "delay", (), _delay, base.delay if base else Delay()),
+        source=source,
+    )
+
+
+def _rules(data: Value, reader: _Reader) -> list[Rule]:
+    if data is None:
+        return []
+    if not isinstance(data, list):
+        reader.fault(("rules",), "rules must be a list, each rule with a dash")
+        return []
+    if len(data) > MOST_RULES:
+        reader.fault(("rules",), f"these are {len(data)} rules; {MOST_RULES} are the most")
+    return [_rule(item, ("rules", number), reader) for number, item in enumerate(data[:MOST_RULES])]
+
+
+def _rule(data: Value, path: Path, reader: _Reader) -> Rule:
+    if not isinstance(data, Mapping):
+        reader.fault(path, f"a rule is `condition: value` lines and an action, not {data!r}")
+        return Rule(NEVER)
+    reader.keys(data, _RULE_KEYS, path)
+    if data.get("action") is None:
+        reader.fault(path, f"the rule says no action; it is one of {', '.join(ACTIONS)}")
+    action = reader.take(data, "action", path, _one_of(ACTIONS), NEVER)
+    conditions = {key: reader.take(data, key, path, _READERS[key], ()) for key in _CONDITION_KEYS if key != "message"}
+    message = reader.take(data, "message", path, _expression, "")
+    if action not in (RERUN, "ignore"):
+        for key in ("limit", "from", "delay", "exclude_host", "set"):
+            if key in data:
+                reader.fault((*path, key), f"{key} has no effect with the action {action}")
+    return Rule(
+        action,
+        Conditions(**conditions, message=message),
+        name=reader.take(data, "name", path, _name, ""),
+        limit=reader.take(data, "limit", path, _count),
+        start=reader.take(data, "from", path, _one_of(STARTS), CHECKPOINT),
+        delay=reader.take(data, "delay", path, _delay),
+        exclude_host=reader.take(data, "exclude_host", path, _yes_no, False),
+        settings=_settings(data.get("set"), (*path, "set"), reader),
+    )
+
+
+def _settings(data: Value, path: Path, reader: _Reader) -> tuple[Setting, ...]:
+    if data is None:
+        return ()
+    if not isinstance(data, Mapping) or not data:
+        reader.fault(path, "set must be `spec.field: value` lines")
+        return ()
+    settings = []
+    for name, value in data.items():
+        if name == "max":
+            continue
+        maximum = data.get("max")
+        if isinstance(value, Mapping) and "to" in value:
+            reader.keys(value, ("to", "max"), (*path, name))
+            value, maximum = value["to"], value.get("max", maximum)
+        setting = Setting(str(name), value, maximum)
+        if problem := setting.fault():
+            reader.fault((*path, name), problem)
+        settings.append(setting)
+    if not settings:
+        reader.fault(path, "set has a max, and no field that grows")
+    return tuple(settings)
+
+
+# single values: each reader raises ValueError saying what the value must be
+
+
+def _one_of(words: Sequence[str]) -> Callable[[Value], str]:
+    def read(value: Value) -> str:
+        if value not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return str(value)
+
+    return read
+
+
+def _name(value: Value) -> str:
+    if not isinstance(value, str) or len(value) > 100:
+        raise ValueError("a short text")
+    return value
+
+
+def _count(value: Value) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
+        raise ValueError("a whole number, 0 to 1000")
+    return value
+
+
+def _yes_no(value: Value) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def _several(value: Value) -> list[Value]:
+    items = list(value) if isinstance(value, list) else [value]
+    if not items:
+        raise ValueError("not an empty list")
+    return [part for item in items for part in ([text.strip() for text in item.split(",")] if isinstance(item, str) else [item])]
+
+
+def _causes(value: Value) -> tuple[str, ...]:
+    causes = _several(value)
+    if not all(cause in CAUSES for cause in causes):
+        raise ValueError(f"one or several of {', '.join(CAUSES)}")
+    return tuple(causes)
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    texts = _several(value)
+    if not all(isinstance(text, str) and text for text in texts):
+        raise ValueError("a text or a list of texts")
+    return tuple(texts)
+
+
+def _signatures(value: Value) -> tuple[str, ...]:
+    found = [str(text) for text in _several(value)]  # all digits, a signature looks like a number
+    if not all(re.fullmatch(r"[0-9a-zA-Z]{4,64}", text) for text in found):
+        raise ValueError("a signature, or at least the first four of its signs")
+    return tuple(found)
+
+
+def _tasks(value: Value) -> tuple[str | int, ...]:
+    tasks = _several(value)
+    if not all(isinstance(task, str | int) and not isinstance(task, bool) and task != "" for task in tasks):
+        raise ValueError("a task's name, or its number from 0")
+    return tuple(tasks)
+
+
+_SPAN = re.compile(r"(-?\d+)(?:\s*-\s*(\d+))?|(<=?|>=?)\s*(-?\d+)")
+
+
+def _spans(value: Value) -> tuple[Span, ...]:
+    spans = []
+    for item in _several(value):
+        found = None if isinstance(item, bool) else _SPAN.fullmatch(str(item).strip())
+        if not found:
+            raise ValueError("numbers: 1, 2-5, >=64, or a list of those")
+        first, last, sign, bound = found.groups()
+        if sign is None:
+            spans.append(Span(int(first), int(last if last is not None else first)))
+            continue
+        beside = {"<": -1, ">": 1}.get(sign, 0)
+        spans.append(Span(None, int(bound) + beside) if sign[0] == "<" else Span(int(bound) + beside, None))
+    return tuple(spans)
+
+
+def _signals(value: Value) -> tuple[int, ...]:
+    numbers = []
+    for item in _several(value):
+        name = item if isinstance(item, str) else ""
+        if name and not name.isdigit():
+            known = signal.Signals.__members__.get(name if name.startswith("SIG") else f"SIG{name}")
+            item = int(known) if known is not None else None
+        if isinstance(item, bool) or item is None or not 0 < int(item) < 65:
+            raise ValueError("a signal: 9, SIGKILL, or a list of those")
+        numbers.append(int(item))
+    return tuple(numbers)
+
+
+_BOUND = re.compile(r"(<=?|>=?)\s*(\S+)")
+
+
+def _bounds(value: Value) -> tuple[Comparison, ...]:
+    bounds = []
+    for item in _several(value):
+        found = _BOUND.fullmatch(item) if isinstance(item, str) else None
+        if not found:
+            raise ValueError("a bound: <60s, >=2h, or a list of bounds that must all hold")
+        bounds.append(Comparison(found[1], parse_duration(found[2])))
+    return tuple(bounds)
+
+
+def _expression(value: Value) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_EXPRESSION:
+        raise ValueError("a regular expression")
+    try:
+        re.compile(value, re.MULTILINE)
+    except (re.error, RecursionError, OverflowError) as problem:
+        raise ValueError(f"a regular expression ({problem})") from None
+    return value
+
+
+def _seconds(value: Value) -> float:
+    if isinstance(value, str):
+        return parse_duration(value)
+    if value == 0 and not isinstance(value, bool):
+        return 0.0
+    raise ValueError("a duration: 30s, 10m, 2h")
+
+
+def _delay(value: Value) -> Delay:
+    if not isinstance(value, Mapping):
+        waits = _several(value)
+        return Delay(tuple(_seconds(wait) for wait in waits))
+    known = {"first", "factor", "max", "jitter"}
+    if not set(value) <= known or "first" not in value:
+        raise ValueError("a duration, a list of them, or {first: 1m, factor: 2, max: 1h, jitter: 0.2}")
+    factor, jitter = value.get("factor", 2), value.get("jitter", 0)
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor <= 100:
+        raise ValueError("of a factor from 1 to 100")
+    if isinstance(jitter, bool) or not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
+        raise ValueError("of a jitter from 0 to 1")
+    longest = value.get("max")
+    return Delay((_seconds(value["first"]),), float(factor), _seconds(longest) if longest is not None else None, float(jitter))
+
+
+_READERS: dict[str, Callable[[Value], Any]] = {
+    "cause": _causes,
+    "exit_codes": _spans,
+    "signal": _signals,
+    "exception": _texts,
+    "signature": _signatures,
+    "host": _texts,
+    "task": _tasks,
+    "duration": _bounds,
+    "attempt": _spans,
+}
+
+
+def _sentences(faults: Sequence[tuple[Path, str]], source: str) -> str:
+    shown = [f"{place_of(path)}{text}" for path, text in faults]
+    where = f"{source}: " if source else ""
+    return where + "; ".join(shown) + "."
+
+
+def place_of(path: Path) -> str:
+    """Name a place in a policy as people count: "rule 2: "."""
+    return f"rule {path[1] + 1}: " if len(path) > 1 and path[0] == "rules" and isinstance(path[1], int) else ""

@@ -1,0 +1,201 @@
+"""The façade's part that tries failures again by a policy, and tells how each attempt of a firework came about."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from launchpad.batches import FIREWORKS_AT_ONCE, Batching, Operation, Targets
+from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, Plan
+from launchpad.core.documents import ABSENT, get_path
+from launchpad.core.policy import Policy
+from launchpad.core.report import Report
+from launchpad.core.rerun import RerunOptions
+from launchpad.core.retry import Decision
+from launchpad.core.retryplan import WORKFLOW_POLICY, Policies, judge, plan_retry
+from launchpad.core.selection import Selection
+from launchpad.core.snapshot import Snapshot
+from launchpad.core.states import FIZZLED
+from launchpad.core.trials import POLICY, Trial, trials_of
+from launchpad.errors import BadPolicy, ConfigurationError, UnknownFirework
+from launchpad.model.policyfile import settings_policy
+from launchpad.store.names import RERUNS
+from launchpad.store.selecting import select_fw_ids
+from launchpad.store.snapshots import attempts_of, collect, load
+
+if TYPE_CHECKING:
+    from launchpad.settings import Settings
+    from launchpad.store.store import Store
+
+logger = logging.getLogger("launchpad")
+
+#: How many fireworks one command of the history retries: it keeps a sentence for each.
+RETRIED_AT_ONCE = 2000
+
+#: What failed longer ago than this is tried again only by somebody who asks for it.
+RECENT = dt.timedelta(days=7)
+
+RECORD_FIELDS = dict.fromkeys(("command", "user", "reason", "by", "keep_budget", "why"), 1)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A failed firework, its attempts, oldest first, and what its policy says about it."""
+
+    fw_id: int
+    name: str
+    attempts: tuple[Trial, ...]
+    decision: Decision
+
+
+class Retrying(Batching):
+    """What tries again by itself. A part of `LaunchPad`."""
+
+    store: Store
+    settings: Settings
+
+    def retry_policy(self) -> Policy:
+        """Return the policy that holds where fireworks and workflows have none. Raises ConfigurationError, BadPolicy."""
+        return settings_policy(self.settings.retry_policy, self.settings.origin("retry_policy"))
+
+    def retry_failures(
+        self,
+        selection: Selection,
+        *,
+        policy: Policy | None = None,
+        override: bool = False,
+        by: str = POLICY,
+        dry_run: bool = False,
+        reason: str = "",
+        progress: Callable[[int], Any] | None = None,
+    ) -> Report:
+        """Try again those of the fireworks selected that have failed and that their policy says are due; report on each.
+
+        policy: in the place of the configured one, where fireworks and workflows have none of their own; override: for them too.
+        by: who does it, for the history: "policy" or "supervisor". Changes of the spec are part of the plan, and of its undo.
+        What is not tried again is in the report as skipped, and why. Raises EmptySelection, UnknownFirework, BadPolicy.
+
+        >>> launchpad.retry_failures(Selection.of(state="FIZZLED"), dry_run=True).changed
+        []
+        """
+        outer = policy if policy is not None else self.retry_policy()
+        operation = Retry(self.store, self.settings, Policies(outer, override=override))
+        report = self.carry_out(operation, selection, dry_run=True, progress=progress if dry_run else None)
+        due = [outcome.fw_id for outcome in report.changed if outcome.role == "target"]
+        if dry_run or not due:  # a record in the history would be about nothing
+            report.dry_run = dry_run
+            return report
+        whole = Report(operation.command)
+        whole.outcomes = [outcome for outcome in report.outcomes if outcome.kind in ("skipped", "refused")]
+        for start in range(0, len(due), RETRIED_AT_ONCE):
+            part = due[start : start + RETRIED_AT_ONCE]
+            why = {str(fw_id): operation.decisions[fw_id].why for fw_id in part}
+            said = reason or _summary(operation.decisions[fw_id] for fw_id in part)
+            again = Retry(self.store, self.settings, operation.policies)
+            chosen = Selection(fw_ids=tuple(part))
+            done = self.carry_out(again, chosen, reason=said, progress=progress, by=by, why=why)
+            whole.outcomes += done.outcomes
+            whole.rerun_id = whole.rerun_id or done.rerun_id
+        return whole
+
+    def retry_recent_failures(self) -> list[str]:
+        """Try again what failed within the last week and is due by its policy; return a sentence for each.
+
+        A policy that cannot be read is logged: no worker stops for it.
+        """
+        try:
+            self.retry_policy()
+        except (BadPolicy, ConfigurationError) as problem:
+            logger.warning("Failures are not tried again: %s", problem)
+            return []
+        recent = Selection.of(state=FIZZLED, since=self.store.now() - RECENT)
+        return [f"Firework {one.fw_id} is {one.after} again: {one.text}." for one in self.retry_failures(recent).changed]
+
+    def judge_failures(self, selection: Selection, *, policy: Policy | None = None, override: bool = False) -> Iterable[Judged]:
+        """Yield what its policy says about each of the fireworks selected that has failed; nothing is changed.
+
+        Raises EmptySelection, UnknownFirework, BadPolicy.
+        """
+        self._check_ids(selection.require().fw_ids)
+        outer = policy if policy is not None else self.retry_policy()
+        for ids in select_fw_ids(self.store.backend, selection, batch=FIREWORKS_AT_ONCE):
+            yield from self._judge_batch(ids, Policies(outer, override=override))
+
+    def _judge_batch(self, ids: Sequence[int], policies: Policies) -> Iterable[Judged]:
+        operation = Retry(self.store, self.settings, policies)
+        operation.prepare(ids)
+        chosen = set(ids)
+
+        def look(snapshot: Snapshot) -> dict[int, Decision]:
+            return operation.judge(snapshot, {fw_id: "target" for fw_id in snapshot.graph.children if fw_id in chosen})
+
+        for snapshot, decisions in collect(self.store, load(self.store, fw_ids=ids), look):
+            for fw_id in sorted(snapshot.attempts):
+                trials = trials_of(snapshot.attempts[fw_id], snapshot.active_launches(fw_id), operation.records, fw_id)
+                name = str(snapshot.fireworks[fw_id].get("name", ""))
+                yield Judged(fw_id, name, tuple(trials), decisions[fw_id])
+
+    def attempt_chain(self, fw_id: int) -> list[Trial]:
+        """Return the attempts of a firework, oldest first, each with who set it aside for the next. Raises UnknownFirework."""
+        firework = self.store.backend.find_one(FIREWORKS, {"fw_id": fw_id}, fields={"fw_id": 1, "launches": 1})
+        if firework is None:
+            raise UnknownFirework(fw_ids=[fw_id])
+        launches = attempts_of(self.store, [fw_id])[fw_id]
+        return trials_of(launches, firework.get("launches") or (), _records(self.store, launches), fw_id)
+
+
+class Retry(Operation):
+    """Failed fireworks that are tried again as their policies say."""
+
+    command = "retry"
+    word = "retry"
+    duplicates = True
+
+    def __init__(self, store: Store, settings: Settings, policies: Policies) -> None:
+        self._store = store
+        self.policies = policies
+        self.records: dict[str, Mapping[str, Any]] = {}
+        self.decisions: dict[int, Decision] = {}
+        self._options = RerunOptions(
+            keep_exception_details=settings.except_details_on_rerun,
+            run_expiration_seconds=settings.run_expiration_secs,
+            folder_exists=os.path.isdir,
+        )
+
+    def prepare(self, ids: Sequence[Any]) -> None:
+        """Read the policies of these fireworks' workflows, and the records of what set their attempts aside."""
+        workflows = self._store.workflows_of(ids, fields={WORKFLOW_POLICY: 1})
+        own = {workflow["_id"]: found for workflow in workflows if (found := get_path(workflow, WORKFLOW_POLICY)) is not ABSENT}
+        self.policies = Policies(self.policies.outer, {**self.policies.by_workflow, **own}, self.policies.override)
+        fields = {"launch_id": 1, "archived.rerun": 1}
+        launches = [
+            launch
+            for collection, field in ((ARCHIVED_LAUNCHES, "archived.fw_ids"), (LAUNCHES, "fw_id"))
+            for launch in self._store.by_ids(collection, field, ids, fields=fields)
+        ]
+        self.records.update(_records(self._store, launches))
+
+    def judge(self, snapshot: Snapshot, targets: Targets) -> dict[int, Decision]:
+        return judge(snapshot, targets, self.policies, self.records)
+
+    def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
+        decisions = self.judge(snapshot, targets)
+        self.decisions.update(decisions)
+        return plan_retry(snapshot, targets, decisions, self._options)
+
+
+def _records(store: Store, launches: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the history's records of the commands that set these launches aside, by id."""
+    named = {rerun for launch in launches if isinstance(rerun := get_path(launch, "archived.rerun"), str)}
+    found = store.by_ids(RERUNS, "_id", named, fields=RECORD_FIELDS) if named else ()
+    return {record["_id"]: record for record in found}
+
+
+def _summary(decisions: Iterable[Decision]) -> str:
+    counts = Counter(decision.title for decision in decisions)
+    return ", ".join(f"{title}: {count}" for title, count in counts.most_common())
