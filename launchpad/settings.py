@@ -62,8 +62,8 @@ class Settings:
     lease_seconds: float = 120
     #: How often in a row a lost run is brought back by itself; 0: never.
     lost_reruns: int = 2
-    #: The retry policy: the Path of its file, or what it is written as; None: the one that comes with the library.
-    retry_policy: Any = None
+    #: The retry policy: the Path of its file, or what it is written as; "default": the library's.
+    retry_policy: Any = "default"
     #: Whether workers and `lpad recover` try failures again by that policy.
     retry_automatically: bool = False
 

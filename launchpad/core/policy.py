@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-import random
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -121,7 +121,12 @@ class Delay:
         wait *= self.factor ** min(beyond, 100)
         if self.longest is not None:
             wait = min(wait, self.longest)
-        return wait * (1 + self.jitter * (2 * random.Random(f"{seed}").random() - 1))
+        return wait * (1 + self.jitter * (2 * _chance(seed) - 1))
+
+
+def _chance(seed: object) -> float:
+    """Return a number from 0 to 1 that looks like chance and is the same each time."""
+    return int.from_bytes(hashlib.sha256(f"{seed}".encode()).digest()[:6], "big") / 2**48
 
 
 @dataclass(frozen=True)
