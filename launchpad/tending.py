@@ -27,6 +27,8 @@ class Tending(Batching):
 
         def _check_batch(self, workflow_ids: Iterable[Any]) -> tuple[list[Finding], list[Any]]: ...
 
+        def _check_locks(self, among: Sequence[Any] | None = None) -> Iterator[Finding]: ...
+
     def refresh_workflows(
         self,
         selection: Selection,
@@ -48,6 +50,7 @@ class Tending(Batching):
         self._check_ids(selection.require().fw_ids, in_workflows=True)
         for ids in select_workflow_ids(self.store.backend, selection):
             yield from self._check_batch(ids)[0]
+            yield from self._check_locks(ids)  # nothing else is said of these
 
     def find_orphans(self, selection: Selection) -> list[int]:
         """Return the fireworks selected that are in no workflow; an empty selection selects all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launchpad.core.checking import Finding, check, ended_runs, plan_mend
@@ -82,8 +82,10 @@ class Upkeep:
             if fix:
                 upkeep.keep_where_listed(self.store, launch_id)
 
-    def _check_locks(self) -> Iterator[Finding]:
-        for lock in self.locks():
+    def _check_locks(self, among: Sequence[Any] | None = None) -> Iterator[Finding]:
+        """Yield what cannot be judged, since somebody holds it: of all workflows, or of those with these `_id`s."""
+        for workflow in upkeep.locked_workflows(self.store, among):
+            lock = self._lock(workflow, {})
             yield Finding(
                 lock["fw_id"], f"is in a workflow locked by {lock['owner']}", False, f"lpad admin unlock -i {lock['fw_id']}"
             )

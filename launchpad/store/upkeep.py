@@ -43,11 +43,10 @@ def keep_where_listed(store: Store, launch_id: int) -> None:
     store.write(ARCHIVED_LAUNCHES if listed else LAUNCHES, [DeleteMany({"launch_id": launch_id})])
 
 
-def locked_workflows(store: Store) -> Iterator[dict[str, Any]]:
-    """Yield the workflows that somebody holds, with their nodes and locks."""
-    yield from store.backend.find(
-        WORKFLOWS, {"locked": {"$exists": True}}, fields={"nodes": 1, "name": 1, "locked": 1, "updated_on": 1}
-    )
+def locked_workflows(store: Store, among: Sequence[Any] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the workflows that somebody holds, with their nodes and locks. among: only of those with these `_id`s."""
+    held: dict[str, Any] = {"locked": {"$exists": True}} | ({} if among is None else {"_id": {"$in": list(among)}})
+    yield from store.backend.find(WORKFLOWS, held, fields={"nodes": 1, "name": 1, "locked": 1, "updated_on": 1})
 
 
 def commands_of(store: Store, entry_ids: Sequence[str]) -> dict[str, str]:

@@ -70,6 +70,14 @@ def test_a_workflow_is_checked_alone(lpad, pad, stored):
     assert lpad("check_wflow").status == 64
 
 
+def test_a_checked_workflow_that_fireworks_keeps_locked_is_not_called_sound(lpad, pad, stored):
+    pad.store.backend.write("workflows", [Update({"nodes": stored["A"]}, {"$set": {"locked": True}})])
+    found = lpad("check_wflow", "-i", stored["A"])
+    assert (found.status, "is in a workflow locked by FireWorks" in found.out) == (3, True)
+    pad.add_wf(Firework([], name="free"))
+    assert lpad("check_wflow", "-n", "free").out == "Everything is as it must be.\n"
+
+
 def test_a_workflow_follows_its_fireworks_when_refreshed(lpad, scene):
     scene.workflow("COMPLETED", "WAITING")
     tried = lpad("admin", "refresh", "-i", "1", "--dry-run")
