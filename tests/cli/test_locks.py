@@ -13,7 +13,7 @@ import pytest
 
 from launchpad import Selection
 from launchpad.store import changing
-from launchpad.store.backend import Step, Update
+from launchpad.store.backend import Step, Update, UpdateMany
 
 HERE = socket.gethostname()
 
@@ -115,6 +115,17 @@ def test_a_lock_of_fireworks_is_waited_for_and_then_reported_with_the_way_out(lp
     assert (result.status, "--force" in result.out) == (3, True)
     assert lpad("admin", "unlock", "-i", "1", "--force").status == 0
     assert lpad("rerun_fws", "-i", "1").status == 0
+
+
+def test_freeing_many_locks_is_asked_for_or_confirmed(lpad, scene, pad):
+    for _ in range(11):
+        scene.workflow("READY")
+    pad.store.write("workflows", [UpdateMany({}, {"$set": {"locked": True}})])
+    result = lpad("admin", "unlock", "--all", "--force")
+    assert (result.status, len(lpad("admin", "locks").json)) == (64, 11)
+    assert "This would free 11 workflows. That has to be confirmed." in result.err
+    assert lpad("admin", "unlock", "--all", "--force", "--yes").status == 0
+    assert lpad("admin", "locks").json == []
 
 
 def test_a_lock_of_fireworks_that_goes_while_it_is_waited_for_holds_nothing_up(lpad, scene, pad):

@@ -41,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     unlock = add("unlock", "Free locked workflows; what their holders had begun is finished first.", run_unlock)
     options.add_selection(unlock, "workflows")
     unlock.add_argument("--force", action="store_true", help="also a lock whose owner is alive, or is FireWorks and not known")
+    options.add_confirmation(unlock, selects=False)
     tuneup = add("tuneup", "Make the indexes that are missing; others are left in place.", run_tuneup)
     tuneup.add_argument(
         "--full", action="store_true", help="also give the space of what was deleted back; others may wait for that"
