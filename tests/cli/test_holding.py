@@ -300,6 +300,8 @@ def test_priorities_are_set_for_fireworks_and_for_whole_workflows(lpad, scene):
     assert lpad("set_priority", "-3", "-wf", "-i", "2").status == 0
     assert [scene.spec(fw_id).get("_priority") for fw_id in (1, 2, 3)] == [-3, -3, None]
     assert lpad("set_priority", "high", "-i", "2").status == 64
+    assert "has priority 8 now" in lpad("set_priority", "-i", "2", "8").out  # as FireWorks takes it
+    assert lpad("set_priority", "-i", "2").err.startswith("lpad: No PRIORITY is given.")
     assert lpad("set_priority", "1", "-wf", "-s", "COMPLETED", "-lm").status == 0  # what holds a completed launch
     assert [scene.spec(fw_id).get("_priority") for fw_id in (1, 2, 3)] == [1, 1, None]
     assert lpad("set_priority", str(2**63), "-i", "2").status == 1
