@@ -249,7 +249,8 @@ class Detecting(Operating):
                 logger.info("%s", sentence)
             lost, fw_ids, _ = self.detect_lostruns(fizzle=True)
             unreserved = self.detect_unreserved(rerun=True)
-            logger.info("%d lost runs (fireworks %s), %d old reservations.", len(lost), shorten_ids(fw_ids), len(unreserved))
+            whose = f" (fireworks {shorten_ids(fw_ids)})" if fw_ids else ""
+            logger.info("%d lost runs%s, %d old reservations.", len(lost), whose, len(unreserved))
             if not infinite:
                 return
             pause.wait(interval)

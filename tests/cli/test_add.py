@@ -49,6 +49,16 @@ def test_several_files_are_added_and_scripts_can_read_the_ids(lpad, pad, files):
     assert len(names(pad)) == 3
 
 
+def test_a_dry_run_looks_at_the_files_and_adds_nothing(lpad, pad, files):
+    result = lpad("add", "--dry-run", "wf.yaml")
+    assert (result.status, result.out.splitlines()[-1]) == (0, "Nothing was changed: this was a dry run.")
+    assert "The workflow 'two' from wf.yaml can be added; fireworks: 2." in result.out
+    assert lpad("add", "--dry-run", "cycle.yaml").status == 1
+    assert lpad("add", "--dry-run", "--check", "wf.yaml").status == 1
+    assert lpad("add", "--dry-run", "fw.json", "-o", "json").json[0]["id_map"] is None
+    assert names(pad) == []
+
+
 def test_a_folder_is_added_whole(lpad, pad, files):
     for name in ("cycle.yaml", "broken.yaml"):
         (files / name).unlink()

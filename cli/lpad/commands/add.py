@@ -6,6 +6,7 @@ Examples:
   lpad add workflow.yaml
   lpad add -c first.yaml second.json
   lpad add -d workflows/
+  lpad add --check --dry-run workflow.yaml
 """
 
 from __future__ import annotations
@@ -29,11 +30,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-d", "--dir", action="store_true", help="the FILEs are folders; what in them ends in .yaml, .yml or .json is added"
     )
     parser.add_argument("-c", "--check", action="store_true", help="also see whether the code of every task can be imported here")
+    parser.add_argument("--dry-run", action="store_true", help="only see whether all could be added")
 
 
 def run(args: argparse.Namespace) -> int:
     files = [path for name in args.wf_file for path in (_files_in(Path(name)) if args.dir else [Path(name)])]
     workflows = [read_workflow(path, check_tasks=args.check) for path in files]
+    if args.dry_run:
+        return _tell_good(args, files, workflows)
     with session.open_launchpad(args, creates=True) as launchpad:
         id_maps = launchpad.bulk_add_wfs(workflows)
     added = [
@@ -44,6 +48,17 @@ def run(args: argparse.Namespace) -> int:
         output.show_list(added, args.output, ())
     for entry in added if not args.output else ():
         output.show_text(f"Added the workflow {entry['name']!r} from {entry['file']}; new ids: {entry['id_map']}")
+    return 0
+
+
+def _tell_good(args: argparse.Namespace, files: list[Path], workflows: list[Workflow]) -> int:
+    if args.output:
+        good = zip(files, workflows, strict=True)
+        output.show_list(({"file": str(path), "name": workflow.name, "id_map": None} for path, workflow in good), args.output, ())
+        return 0
+    for path, workflow in zip(files, workflows, strict=True):
+        output.show_text(f"The workflow {workflow.name!r} from {path} can be added; fireworks: {len(workflow.fws)}.")
+    output.show_text("Nothing was changed: this was a dry run.")
     return 0
 
 
