@@ -50,6 +50,7 @@ PARTS = {
     "Adding": "Adding",
     "Moving": "Moving between databases",
     "Operating": "Rerunning",
+    "Supervising": "Supervising",
     "Holding": "Holding and changing",
     "Deleting": "Deleting",
     "Recording": "History and undo",

@@ -29,15 +29,16 @@ from launchpad.retrying import Retrying
 from launchpad.settings import Settings
 from launchpad.store.backend import Backend, DeleteMany, Replace
 from launchpad.store.indexes import INDEXES, user_indexes
-from launchpad.store.names import COUNTERS, ENTRIES, FOLDERS, PLANS, RERUNS
+from launchpad.store.names import COUNTERS, ENTRIES, FOLDERS, PLANS, RERUNS, SUPERVISIONS
 from launchpad.store.store import Store
+from launchpad.supervising import Supervising
 from launchpad.tending import Tending
 from launchpad.upkeep import Upkeep
 
 logger = logging.getLogger("launchpad")
 
 #: What a reset empties.
-COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs", RERUNS, ENTRIES, PLANS, FOLDERS)
+COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs", RERUNS, ENTRIES, PLANS, FOLDERS, SUPERVISIONS)
 
 
 class LaunchPad(
@@ -46,6 +47,7 @@ class LaunchPad(
     Analysing,
     Adding,
     Detecting,
+    Supervising,
     Operating,
     Holding,
     Deleting,

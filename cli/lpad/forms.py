@@ -41,6 +41,11 @@ def to_json(data: Any, encoding: str | None) -> str:
     return text
 
 
+def to_json_line(data: Any) -> str:
+    """Return JSON in one line, in ASCII."""
+    return json.dumps(json.loads(json.dumps(data, default=plain), parse_constant=lambda _: None))
+
+
 def plain(value: Any) -> Any:
     """Return a value that JSON does not know as one it knows: dates in ISO 8601, anything else as its text."""
     if isinstance(value, dt.datetime | dt.date):

@@ -138,8 +138,8 @@ def read_selection(args: argparse.Namespace) -> Selection:
         hosts=tuple(dict.fromkeys(args.host or ())),
         folders=tuple(dict.fromkeys(_folder(folder) for folder in args.dir or ())),
         any_attempt=args.any_attempt,
-        since=_moment(args.since, now, "--since"),
-        until=_moment(args.until, now, "--until"),
+        since=read_moment(args.since, now, "--since"),
+        until=read_moment(args.until, now, "--until"),
         metadata=parse_metadata(args.meta or ()),
         everything=args.all,
         limit=args.max if args.ordered else 0,
@@ -162,7 +162,8 @@ def read_changed(args: argparse.Namespace) -> Selection:
     return selection
 
 
-def _moment(text: str | None, now: dt.datetime, option: str) -> dt.datetime | None:
+def read_moment(text: str | None, now: dt.datetime, option: str) -> dt.datetime | None:
+    """Return the moment that an option tells, None if it is not given. Raises BadQuery."""
     try:
         return parse_moment(text, now) if text is not None else None
     except UsageError as error:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -115,6 +116,12 @@ def show(data: Any, output: str | None) -> None:
         _write("\n".join(forms.cell(item) for item in data))
     else:
         _write(_json(data))
+
+
+def show_event(event: Mapping[str, Any]) -> None:
+    """Print one of many events: JSON in one line, at once."""
+    _write(forms.to_json_line(event))
+    flush()
 
 
 def show_list(items: Iterable[Mapping[str, Any]], output: str | None, columns: Sequence[str], *, headers: bool = True) -> int:
@@ -268,6 +275,15 @@ def progress(total: int | None, unit: str) -> Iterator[Callable[[int], Any]]:
 
     with tqdm(total=total, unit=f" {unit}", file=sys.stderr, disable=None, leave=False, delay=1) as bar:
         yield bar.update
+
+
+def show_status(text: str) -> None:
+    """Show on a terminal, beside the results, how things stand; the next such line takes the place of this. "" removes it."""
+    if _silent or sys.stderr is None or not sys.stderr.isatty():
+        return
+    width = shutil.get_terminal_size().columns
+    with contextlib.suppress(OSError, ValueError):
+        print("\r\033[K" + visible(text)[: width - 1], end="", file=sys.stderr, flush=True)
 
 
 def flush() -> None:

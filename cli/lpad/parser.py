@@ -36,6 +36,8 @@ COMMANDS = (
     "introspect",
     "rerun_fws",
     "rerun_wflows",
+    "rerun_wflow",
+    "supervise",
     "pause_fws",
     "resume_fws",
     "defuse_fws",

@@ -8,6 +8,7 @@ make writes fail there.
 from __future__ import annotations
 
 import datetime as dt
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,6 +92,23 @@ class Step:
     @property
     def writes(self) -> bool:
         return self.name not in {"find", "count", "distinct", "server_time", "read_file"}
+
+
+class Changes:
+    """Waiting until something in a collection changes. Where the database does not tell, this waits for the time given."""
+
+    @property
+    def told(self) -> bool:
+        """Whether the database tells of changes."""
+        return False
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a change, no longer than this; tell whether one came. Changes since the last call count."""
+        time.sleep(seconds)
+        return False
+
+    def close(self) -> None:
+        """Be told no more."""
 
 
 class Backend(ABC):
@@ -203,6 +221,10 @@ class Backend(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of connections and files."""
+
+    def changes(self, collection: str) -> Changes:
+        """Return what waits for changes of a collection, from now on; to be closed."""
+        return Changes()
 
     def find_one(self, collection: str, query: Query, **options: Any) -> dict[str, Any] | None:
         """Return the first document that `find` would, or None."""

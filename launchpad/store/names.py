@@ -8,3 +8,5 @@ ENTRIES = "rerun_entries"
 PLANS = "rerun_plans"
 #: Folders of launches that are deleted with their workflows: noted before, forgotten when that is done.
 FOLDERS = "launch_folders"
+#: What supervisors are busy with, each batch under a lease.
+SUPERVISIONS = "supervisions"

@@ -22,9 +22,10 @@ from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, Ope
 from pymongo.read_concern import ReadConcern
 
 from launchpad.errors import BadQuery, DocumentTooLarge, DuplicateKey, NotFound
-from launchpad.store.backend import Backend, Index, Insert, Operation, Query, Sort, Update, WriteResult
+from launchpad.store.backend import Backend, Changes, Index, Insert, Operation, Query, Sort, Update, WriteResult
 from launchpad.store.encoding import as_stored, encode, with_id_first
 from launchpad.store.mongo import errors, requests
+from launchpad.store.mongo.changes import ChangeStream
 from launchpad.store.mongo.connection import Connection
 from launchpad.store.mongo.errors import Fate
 
@@ -388,6 +389,9 @@ class MongoBackend(Backend):
         except OperationFailure as error:
             if error.code not in errors.INDEX_IS_THERE:  # made meanwhile by somebody else, perhaps with other options
                 raise
+
+    def changes(self, collection: str) -> Changes:
+        return ChangeStream(self.connection, collection)
 
     def compact(self, collections: Sequence[str]) -> None:
         def command(attempt: int) -> None:
