@@ -91,6 +91,8 @@ def write_settings_file(path: Path, values: Mapping[str, Any], *, overwrite: boo
 
 def write_private_file(path: Path, text: str, *, overwrite: bool) -> None:
     """Write a text that only the user can read, whole or not at all. Raises ConfigurationError."""
+    if path.exists() and not path.is_file():
+        raise ConfigurationError(f"{path} is no file, so it is not replaced.", hint="Choose another name.")
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
         try:

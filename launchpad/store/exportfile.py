@@ -103,6 +103,8 @@ def writing(path: Path, *, overwrite: bool) -> Iterator[ExportWriter]:
     if path.is_dir() or (path.exists() and not overwrite):
         hint = "Name a file in it." if path.is_dir() else "Add --force to replace it."
         raise UsageError(f"{path} {'is a folder' if path.is_dir() else 'exists already'}.", hint=hint)
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is a device or a pipe, which is not replaced.", hint="Name a file.")
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -93,3 +94,10 @@ def test_a_dumped_workflow_can_be_read_and_added_as_a_new_one(lpad, scene, own_s
     assert len(scene.states()) == 6
     assert lpad("dump_wflow", "-i", "99", "-f", "other.yaml").err.startswith("lpad: No firework has id 99")
     assert lpad("dump_wflow", "-i", "1-2", "-f", "other.yaml").status == 64
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_replaced(lpad, pad, lpad_here, own_surroundings):
+    os.mkfifo("pipe")
+    assert "pipe is a device or a pipe" in lpad("export", "--all", "pipe", "--force").err
+    assert "pipe is no file" in lpad_here("init", "--embedded", "x.db", "--config-file", "pipe", "--force").err
+    assert (own_surroundings / "pipe").is_fifo()
