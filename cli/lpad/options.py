@@ -12,9 +12,13 @@ from typing import Any
 from launchpad.core.durations import parse_duration, parse_moment
 from launchpad.core.fields import parse_fields
 from launchpad.core.selection import SORT_FIELDS, Selection
+from launchpad.core.selectiontext import shorten
 from launchpad.core.states import STATES
 from launchpad.core.summary import DISPLAYS
 from launchpad.errors import BadQuery, ConflictingOptions, UsageError
+
+#: A thousand years, in seconds: so long ago there still are dates.
+LONGEST_SPAN = 1000 * 365 * 86400
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -240,6 +244,8 @@ def whole_number(text: str) -> int:
     """Return a number of things, for an option's `type`."""
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
+    if len(text) > 15:  # counts go to the database, with one added here and there
+        raise argparse.ArgumentTypeError(f"{shorten(text)} is too large")
     return int(text)
 
 
@@ -255,12 +261,13 @@ def one_id(text: str) -> int:
 
 def seconds(text: str) -> float:
     """Return a time span, for an option's `type`: seconds as a plain number, as FireWorks takes them, or with units (2h, 3d)."""
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
-        return float(text)
     try:
-        return parse_duration(text)
+        span = float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else parse_duration(text)
     except UsageError as error:
         raise argparse.ArgumentTypeError(f"{error} A plain number means seconds.") from None
+    if span > LONGEST_SPAN:
+        raise argparse.ArgumentTypeError(f"{shorten(text)} is longer than 1000 years")
+    return span
 
 
 def read_fields(args: argparse.Namespace) -> tuple[str, ...]:

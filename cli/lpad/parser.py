@@ -98,7 +98,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**{"formatter_class": HelpFormatter, **settings})
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=f"See `{self.prog} --help`.")
+        raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}.", hint=f"See `{self.prog} --help`.")
 
     #: What prints help and versions: it can tell when they are lost, which argparse keeps to itself.
     show: ClassVar[Callable[[str], None]] = print

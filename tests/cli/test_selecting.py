@@ -270,3 +270,25 @@ def test_numbers_that_json_does_not_have_are_null(lpad, scene):
     shown = json.loads(lpad("get_fws", "-d", "all").out, parse_constant=pytest.fail)[0]["spec"]
     assert (shown["a"], shown["b"]) == (None, [None, None, 1.5])
     assert ".nan" in lpad("get_fws", "-d", "all", "-o", "yaml").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["get_fws", "--all", "-m", "9" * 24], "is too large."),
+        (["introspect", "-m", "9" * 24], "is too large."),
+        (["detect_lostruns", "--time", "9" * 24], "is longer than 1000 years."),
+        (["detect_unreserved", "--time", "99999999d"], "is longer than 1000 years."),
+        (["detect_lostruns", "--time", "x"], "A plain number means seconds.\n"),
+        (["get_fws_in_wflows", "-wfq", "["], "-wfq cannot be read"),
+        (["server", "status", "--folder", "/dev/null"], ""),
+    ],
+)
+def test_odd_numbers_and_places_are_told_in_a_sentence(lpad, pad, arguments, sentence):
+    result = lpad(*arguments)
+    assert (result.status in (1, 64), "unexpected" in result.err) == (True, False)
+    assert sentence in result.err
+
+
+def test_a_query_on_a_field_that_workflows_do_not_have_is_doubted_there_too(lpad, pad):
+    assert "No such field: 'stat'; did you mean 'state'?" in lpad("get_fws_in_wflows", "-wfq", '{"stat": 1}').err

@@ -16,7 +16,7 @@ from typing import Any
 
 from launchpad.core.selection import Selection
 from launchpad.core.selectiontext import parse_ids, parse_states
-from lpad import options, session
+from lpad import options, output, session
 from lpad.commands.get_fws import COLUMNS
 from lpad.listing import Listing
 
@@ -41,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     args.selection, args.noun = fireworks, "fireworks"  # of which the session warns, if a field of the query does not exist
     sort = options.read_sort(args)
     with session.open_launchpad(args) as launchpad:
+        if doubt := launchpad.doubt(workflows, "workflows"):
+            output.note(f"Warning: {doubt}")
 
         def ids() -> list[int]:
             return launchpad.select_fw_ids_in_workflows(workflows, fireworks, sort=sort, limit=args.max)
@@ -63,9 +65,10 @@ def _read_selection(args: argparse.Namespace, prefix: str) -> Selection:
     from launchpad.core.querytext import check_query, read_query  # not needed for help
 
     given: dict[str, Any] = {key: getattr(args, f"{prefix}_{key}") for key in ("fw_id", "name", "state", "query")}
-    query = read_query(given["query"]) if given["query"] else None
+    option = f"-{prefix}q"
+    query = read_query(given["query"], option=option) if given["query"] else None
     if query is not None:
-        check_query(query)
+        check_query(query, option=option)
     return Selection(
         fw_ids=parse_ids(" ".join(given["fw_id"]), f"-{prefix}i") if given["fw_id"] else (),
         names=tuple(dict.fromkeys(given["name"] or ())),
