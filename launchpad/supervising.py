@@ -24,9 +24,11 @@ from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, DEFUSED
 from launchpad.core.supervisedresults import Result, Totals, totals
 from launchpad.core.supervision import COMMAND, GOING, Batch, Decision, Failure, Rules, decide, pass_over
+from launchpad.core.trials import SUPERVISOR
 from launchpad.errors import LaunchpadError, UnknownFirework, UsageError
 from launchpad.operating import Operating, Rerun
 from launchpad.recovering import Recovering
+from launchpad.retrying import Retrying
 from launchpad.store import supervisions
 from launchpad.store.backend import Changes
 from launchpad.store.selecting import select_workflow_ids
@@ -89,7 +91,7 @@ class RerunAggregate(Rerun):
         return with_fresh_inputs(snapshot, plan_rerun(snapshot, duplicates or wanted, self.options))
 
 
-class Supervising(Operating, Recovering):
+class Supervising(Operating, Recovering, Retrying):
     """What supervises. A part of `LaunchPad`."""
 
     def supervise(self, selection: Selection, rules: Rules | None = None, *, key: str = "") -> Supervisor:
@@ -149,6 +151,8 @@ class Supervising(Operating, Recovering):
         self, failures: Mapping[int, Failure], rules: Rules, reason: str, key: str, prolong: Callable[[], Any]
     ) -> Report:
         """Rerun failures as they were seen. What has run again since, by whomever, is skipped."""
+        if rules.by_policy:
+            return self.retry_failures(Selection(fw_ids=tuple(failures)), by=SUPERVISOR)
         options = RerunOptions(
             revive_held=DEFUSED in rules.rerun_on_states,
             keep_exception_details=self.settings.except_details_on_rerun,
@@ -156,7 +160,8 @@ class Supervising(Operating, Recovering):
             folder_exists=os.path.isdir,
         )
         chosen = Selection(fw_ids=tuple(failures), states=rules.rerun_on_states)
-        return self.carry_out(Again(failures, options, prolong), chosen, reason=reason, supervision=key)
+        again = Again(failures, options, prolong)
+        return self.carry_out(again, chosen, reason=reason, supervision=key, by=SUPERVISOR)
 
 
 class Supervisor:
@@ -297,12 +302,22 @@ class Supervisor:
         failures |= {
             fw_id: replace(failures[fw_id], spent=self.rules.max_rerun_attempts) for fw_id in self._refused if fw_id in failures
         }
+        if self.rules.by_policy and failures:
+            failures |= self._judged(failures)
         passed = supervisions.flaky(self.store, found.states, since) if flaky and not failed and found.settled else set[int]()
         new = set[str]()
         if self.rules.stop_on_signature_percent is not None:
             signatures = {failure.signature for failure in failures.values()}
             new = supervisions.new_signatures(self.store, signatures, found.states.keys())
         return Batch(found.states, found.settled, failures, passed, new)
+
+    def _judged(self, failures: Mapping[int, Failure]) -> dict[int, Failure]:
+        now, judged = self.store.now(), dict[int, Failure]()
+        for one in self.launchpad.judge_failures(Selection(fw_ids=tuple(failures))):
+            free = one.decision.retries and one.fw_id not in self._refused
+            due = free and one.decision.is_due(now)
+            judged[one.fw_id] = replace(failures[one.fw_id], due=due, later=free and not due)
+        return judged
 
     def _rerun(self, batch: Batch) -> Iterator[Event]:
         chosen = {fw_id: batch.failures[fw_id] for fw_id in self.decision.fw_ids}

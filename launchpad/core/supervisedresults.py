@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from launchpad.core.causes import verdict_of
 from launchpad.core.documents import get_path
+from launchpad.core.evidence import EVIDENCE_FIELDS
 from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED
 from launchpad.core.summary import exception_line
 
 #: The fields of a launch that results are made from.
-LAUNCH_FIELDS = (
-    *("launch_id", "fw_id", "state", "runtime_secs", "host", "cause", "failure", "archived"),
-    *("action.gridfs_id", "action.stored_data._exception._stacktrace"),
-)
+LAUNCH_FIELDS = ("runtime_secs", "archived", *EVIDENCE_FIELDS)
 
 #: Where a launch that failed keeps what tells its failure from others.
 SIGNATURE = "failure.signature"
 
 PASSED, FLAKY, FAILED, CANCELLED, BLOCKED = "passed", "flaky", "failed", "cancelled", "not run"
 KINDS = (PASSED, FLAKY, FAILED, CANCELLED, BLOCKED)
-
-_NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d+")
 
 
 @dataclass(frozen=True)
@@ -90,6 +86,7 @@ def result_of(
     if state == COMPLETED:
         kind = FLAKY if failed else PASSED
     trace = trace_of(last)
+    verdict = verdict_of(last) if last else None
     return Result(
         fw_id=int(firework["fw_id"]),
         name=str(firework.get("name") or ""),
@@ -99,8 +96,8 @@ def result_of(
         attempts=len(launches),
         failed_attempts=len(failed),
         seconds=sum(float(launch.get("runtime_secs") or 0) for launch in launches),
-        signature=signature_of(last) if last else "",
-        cause=cause_of(last),
+        signature=verdict.signature if verdict else "",
+        cause=verdict.cause if verdict else "",
         line=exception_line(trace),
         trace=trace,
     )
@@ -134,23 +131,3 @@ def trace_of(launch: Mapping[str, Any]) -> str:
     """Return the stack trace of a launch that failed, or the sentence in its place; "" if there is none."""
     trace = get_path(launch, "action.stored_data._exception._stacktrace")
     return trace if isinstance(trace, str) else ""
-
-
-def signature_of(launch: Mapping[str, Any]) -> str:
-    """Return what tells failures of one kind from others: the signature stored with the launch, else its exception in one line.
-
-    The line without its numbers, for they differ between failures that are the same.
-    """
-    stored = get_path(launch, SIGNATURE)
-    if isinstance(stored, str) and stored:
-        return stored
-    return _NUMBERS.sub("N", exception_line(trace_of(launch)))[:120]
-
-
-def cause_of(launch: Mapping[str, Any]) -> str:
-    """Return the word for what a launch died of, whichever way it is stored; "" where nothing is known."""
-    for path in ("failure.cause", "cause.kind"):
-        value = get_path(launch, path)
-        if isinstance(value, str) and value:
-            return value
-    return ""

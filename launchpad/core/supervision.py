@@ -12,7 +12,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from launchpad.core.causes import CAUSES
 from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, PAUSED, READY, RESERVED, RUNNING, STATES, WAITING
+from launchpad.core.trials import set_aside
 from launchpad.errors import UsageError
 
 #: The exit status for each end of a batch. ReSim's, where it has one; it uses 3, 4, 7 and 8 for what is not told apart here.
@@ -31,8 +33,8 @@ GOING_ON = frozenset({READY, RESERVED, RUNNING, PAUSED})
 #: Below these, what is WAITING waits for a person or a rerun.
 BLOCKING = frozenset({FIZZLED, DEFUSED, ARCHIVED})
 
-#: The command of a supervisor's reruns in the history, and that of lost runs that came back by themselves.
-COMMAND, RETURN = "supervise", "recover"
+#: The command of a supervisor's reruns in the history.
+COMMAND = "supervise"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Rules:
     fail_on_states: what makes the batch a failure in the end; empty: FIZZLED, and what is rerun
     min_sample: percentages mean nothing of fewer; max_failures: stop at once when more have failed
     stop_on_signature_percent: stop when one failure that was never seen outside the batch is more than this share of all failures
+    by_policy: what is set back, and how often, is said by the retry policies in the place of the first three
     wait_timeout: for each attempt; deadline: for all of it; flaky_ok: what passed in the end counts as a success
     """
 
@@ -59,6 +62,7 @@ class Rules:
     wait_timeout: float | None = 3600.0
     deadline: float | None = None
     flaky_ok: bool = False
+    by_policy: bool = False
 
     def checked(self) -> Rules:
         """Return the rules themselves. Raises UsageError for what cannot be meant."""
@@ -79,6 +83,8 @@ class Rules:
         if wrong := [state for state in self.rerun_on_states if state not in RERUNNABLE]:
             hint = f"It can be {' or '.join(RERUNNABLE)}: fireworks in other states go on by themselves, or need no rerun."
             raise UsageError(f"--rerun-on-states: what is {wrong[0]} is not set back by a supervisor.", hint=hint)
+        if wrong := [cause for cause in self.rerun_on_causes if cause not in CAUSES]:
+            raise UsageError(f"--rerun-on-causes: there is no cause {wrong[0]}.", hint=f"Causes are {', '.join(CAUSES)}.")
         if wrong := [state for state in self.fail_on_states if state not in STATES]:
             raise UsageError(f"--fail-on-states: there is no state {wrong[0]}.", hint=f"States are {', '.join(STATES)}.")
         return self
@@ -91,13 +97,18 @@ class Rules:
 
 @dataclass(frozen=True)
 class Failure:
-    """A firework of the batch in a state that is rerun: its active launches, what it died of, how often it was set back."""
+    """A firework of the batch in a state that is rerun: its active launches, what it died of, how often it was set back.
+
+    due, later: whether its retry policy tries it again, now or after a delay
+    """
 
     fw_id: int
     launches: tuple[int, ...] = ()
     signature: str = ""
     cause: str = ""
     spent: int = 0
+    due: bool = False
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,6 +159,9 @@ def decide(batch: Batch, rules: Rules, *, waited: float = 0.0, elapsed: float = 
     if not batch.settled:
         return Decision("stop", TIMED_OUT, overdue) if overdue else Decision("wait")
     again = to_rerun(batch, rules)
+    if not again and _is_later(batch, rules):
+        overdue = _overdue(rules, waited, elapsed)
+        return Decision("stop", TIMED_OUT, overdue) if overdue else Decision("wait")
     if not again:
         return _ended(batch, rules)
     if overdue:
@@ -155,7 +169,8 @@ def decide(batch: Batch, rules: Rules, *, waited: float = 0.0, elapsed: float = 
     if stop := guard(batch, rules):
         return Decision("stop", GUARDED, stop)
     attempt = max(batch.failures[fw_id].spent for fw_id in again) + 1
-    return Decision("rerun", why=f"Attempt {attempt} of {rules.max_rerun_attempts} to rerun what failed.", fw_ids=again)
+    why = f"Attempt {attempt} of {rules.max_rerun_attempts} to rerun what failed."
+    return Decision("rerun", why="Failures are tried again by policy." if rules.by_policy else why, fw_ids=again)
 
 
 def pass_over(batch: Batch, rules: Rules) -> Decision:
@@ -167,14 +182,16 @@ def pass_over(batch: Batch, rules: Rules) -> Decision:
         return Decision("stop", GUARDED, f"{_count(failing)} failed, more than the {rules.max_failures} of --max-failures.")
     again = to_rerun(batch, rules)
     if not again:
-        return _ended(batch, rules) if batch.settled else Decision("wait")
+        return _ended(batch, rules) if batch.settled and not _is_later(batch, rules) else Decision("wait")
     if stop := guard(batch, rules):
         return Decision("stop", GUARDED, stop)
     return Decision("rerun", why="It failed, and has attempts left.", fw_ids=again)
 
 
 def to_rerun(batch: Batch, rules: Rules) -> tuple[int, ...]:
-    """Return the failures that have attempts left, and a cause that is rerun."""
+    """Return the failures that have attempts left, and a cause that is rerun; or those that are due by policy."""
+    if rules.by_policy:
+        return tuple(sorted(failure.fw_id for failure in batch.failures.values() if failure.due))
     chosen = (failure for failure in batch.failures.values() if batch.states.get(failure.fw_id) in rules.rerun_on_states)
     return tuple(
         sorted(
@@ -206,23 +223,23 @@ def guard(batch: Batch, rules: Rules) -> str:
     return ""
 
 
-def spent(archived: Iterable[Mapping[str, Any]], commands: Mapping[str, str], since: Any = None) -> int:
+def spent(archived: Iterable[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]], since: Any = None) -> int:
     """Return how often supervisors have set a firework back after it failed.
 
-    archived: its archived launches, with `archived` and `state`; commands: of the history, by id; since: from when on. A person's
+    archived: its archived launches, with `archived` and `state`; records: of the history, by id; since: from when on. A person's
     rerun gives a fresh budget, so what lies before it does not count.
     """
     count = 0
     for launch in sorted(archived, key=lambda launch: (launch["archived"]["on"], launch["launch_id"]), reverse=True):
-        stamp = launch["archived"]
-        if since is not None and stamp["on"] < since:
+        aside = set_aside(launch, records)
+        if (since is not None and launch["archived"]["on"] < since) or aside.renews_budget:
             break
-        command = commands.get(stamp.get("rerun") or "", RETURN)  # without a record: a worker did it, or it was pruned
-        if command == COMMAND:
-            count += launch.get("state") == FIZZLED
-        elif command != RETURN:
-            break
+        count += aside.command == COMMAND and launch.get("state") == FIZZLED
     return count
+
+
+def _is_later(batch: Batch, rules: Rules) -> bool:
+    return rules.by_policy and any(failure.later for failure in batch.failures.values())
 
 
 def _failing(batch: Batch, rules: Rules) -> list[int]:

@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from launchpad.core.causes import Verdict, verdict_of
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.core.states import COMPLETED, FIZZLED
-from launchpad.core.supervisedresults import LAUNCH_FIELDS, SIGNATURE, Result, cause_of, result_of, signature_of
+from launchpad.core.supervisedresults import LAUNCH_FIELDS, SIGNATURE, Result, result_of
 from launchpad.core.supervision import Failure, Rules, is_settled, spent
 from launchpad.errors import DuplicateKey
 from launchpad.store.backend import Insert, Update
@@ -126,17 +127,17 @@ def failures(store: Store, fw_ids: Collection[int], rules: Rules, since: dt.date
     for firework in fireworks:
         fw_id, own = firework["fw_id"], tuple(firework.get("launches") or ())
         last = store.resolve_action(dict(launches.get(max(own), {}))) if own else {}
-        signature = signature_of(last) if last else ""
-        found[fw_id] = Failure(fw_id, own, signature, cause_of(last), times.get(fw_id, 0))
+        verdict = verdict_of(last) if last.get("state") == FIZZLED else Verdict("")
+        found[fw_id] = Failure(fw_id, own, verdict.signature, verdict.cause, times.get(fw_id, 0))
     return found
 
 
 def _spent(store: Store, fw_ids: Collection[int], since: dt.datetime | None) -> dict[int, int]:
     archived = _archived(store, fw_ids)
     named = {launch["archived"].get("rerun") for launches in archived.values() for launch in launches} - {None}
-    fields = {"command": 1}
-    commands = {doc["_id"]: str(doc.get("command")) for doc in store.by_ids(RERUNS, "_id", sorted(named), fields=fields)}
-    return {fw_id: spent(launches, commands, since) for fw_id, launches in archived.items()}
+    fields = dict.fromkeys(("command", "by", "keep_budget"), 1)
+    records = {doc["_id"]: doc for doc in store.by_ids(RERUNS, "_id", sorted(named), fields=fields)}
+    return {fw_id: spent(launches, records, since) for fw_id, launches in archived.items()}
 
 
 def _archived(store: Store, fw_ids: Collection[int], **also: Any) -> dict[int, list[dict[str, Any]]]:

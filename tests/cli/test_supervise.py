@@ -56,7 +56,7 @@ def test_without_attempts_what_failed_stays_failed(scene: Scene, lpad: Lpad) -> 
     scene.workflow("COMPLETED", "FIZZLED", name="night", errors={1: "ValueError: seed 17"})
     ended = lpad("supervise", "-n", "night", "--max-rerun-attempts", 0, *QUICK)
     assert ended.status == 2
-    assert "ValueError: seed N" in ended.out  # what failed, by signature
+    assert "ValueError: seed 17" in ended.out
     assert "Failed: 1 stay FIZZLED." in ended.out
     assert scene.states()[2] == "FIZZLED"
 
@@ -94,7 +94,7 @@ def test_one_new_failure_behind_most_is_broken_code_and_a_known_one_is_not(scene
 def _signed(query: dict[str, Any], signature: str) -> Any:
     from launchpad.store.backend import UpdateMany
 
-    return UpdateMany(query, {"$set": {"failure.signature": signature}})
+    return UpdateMany(query, {"$set": {"failure": {"cause": "code", "signature": signature}}})
 
 
 def test_what_a_person_defused_cancels_the_batch(scene: Scene, lpad: Lpad) -> None:
@@ -111,8 +111,8 @@ def test_only_failures_with_the_causes_asked_for_are_set_back(scene: Scene, lpad
 
     for state in ("COMPLETED",) * 4 + ("FIZZLED",) * 2:
         scene.workflow(state, name="night")
-    pad.store.backend.write("launches", [Update({"fw_id": 6}, {"$set": {"cause": {"kind": "lost"}}})])
-    assert lpad("supervise", "-n", "night", "--rerun-on-causes", "lost,oom", *QUICK).status == 6
+    pad.store.backend.write("launches", [Update({"fw_id": 6}, {"$set": {"failure": {"cause": "node"}}})])
+    assert lpad("supervise", "-n", "night", "--rerun-on-causes", "node,oom", *QUICK).status == 6
     assert scene.states() | {6: "READY", 5: "FIZZLED"} == scene.states()
 
 
@@ -198,11 +198,13 @@ def test_reports_tell_passed_failed_and_not_run(scene: Scene, lpad: Lpad, own_su
 
 # passes
 
+BLANKET = ("supervise", "--once", "--max-rerun-attempts")
+
 
 def test_a_pass_sets_back_what_has_attempts_left_and_waits_for_nothing(scene: Scene, lpad: Lpad) -> None:
     for state in ("COMPLETED", "COMPLETED", "FIZZLED", "READY"):
         scene.workflow(state, name="night")
-    first = lpad("supervise", "--once", "-o", "json")
+    first = lpad(*BLANKET, 1, "-o", "json")
     assert first.status == 4
     assert scene.states()[3] == "READY"
     assert end_of(first)["outcome"] == "running"
@@ -211,16 +213,28 @@ def test_a_pass_sets_back_what_has_attempts_left_and_waits_for_nothing(scene: Sc
 def test_passes_have_a_budget_for_each_firework_that_a_person_renews(scene: Scene, lpad: Lpad, pad: LaunchPad) -> None:
     for state in ("COMPLETED", "COMPLETED", "FIZZLED"):
         scene.workflow(state, name="night")
-    assert lpad("supervise", "--once").status == 4
+    assert lpad(*BLANKET, 1).status == 4
     fail(pad, 3)
-    assert lpad("supervise", "--once").status == 2  # its one attempt is spent
+    assert lpad(*BLANKET, 1).status == 2  # its one attempt is spent
     assert scene.states()[3] == "FIZZLED"
-    assert lpad("supervise", "--once", "--max-rerun-attempts", 2).status == 4
+    assert lpad(*BLANKET, 2).status == 4
     fail(pad, 3)
     assert lpad("rerun_fws", "-i", 3).status == 0
     fail(pad, 3)
-    assert lpad("supervise", "--once").status == 4
+    assert lpad(*BLANKET, 1).status == 4
     assert scene.states()[3] == "READY"
+
+
+def test_without_a_number_of_attempts_passes_go_by_the_retry_policies(scene: Scene, lpad: Lpad) -> None:
+    retried = {"_retry": {"rules": [{"exception": "RuntimeError", "action": "rerun", "limit": 1}]}}
+    later = {"_retry": {"rules": [{"exception": "RuntimeError", "action": "rerun", "delay": ["900d"]}]}}
+    for state, spec in (("COMPLETED", {}), ("COMPLETED", {}), ("COMPLETED", {}), ("FIZZLED", retried), ("FIZZLED", {})):
+        scene.workflow(state, name="night", specs={0: spec})
+    assert lpad("supervise", "--once").status == 4
+    assert scene.states() == {1: "COMPLETED", 2: "COMPLETED", 3: "COMPLETED", 4: "READY", 5: "FIZZLED"}
+    scene.workflow("FIZZLED", name="later", specs={0: later})
+    assert lpad("supervise", "-n", "later", "--by-policy", *QUICK).status == 6  # waited for
+    assert lpad("supervise", "-n", "night", "--by-policy", "--max-rerun-attempts", 2).status == 64
 
 
 def fail(pad: LaunchPad, fw_id: int) -> None:

@@ -95,6 +95,8 @@ def test_rerun_on_causes_leaves_other_failures_alone_and_these_fail_the_batch() 
     failures = {11: Failure(11, cause="oom"), 12: Failure(12, cause="exception")}
     rules = Rules(rerun_on_causes=("oom", "node"))
     assert decide(Batch(states, True, failures), rules).fw_ids == (11,)
+    with pytest.raises(UsageError, match="gremlins"):
+        Rules(rerun_on_causes=("gremlins",)).checked()
     passed_then = Batch(states | {11: COMPLETED}, True, {12: failures[12]})
     assert decide(passed_then, rules).exit_code == 2
 
@@ -226,7 +228,15 @@ def archived(number: int, rerun: str | None, state: str = FIZZLED) -> dict[str, 
     return {"launch_id": number, "state": state, "archived": {"on": NOON + dt.timedelta(hours=number), "rerun": rerun}}
 
 
-COMMANDS = {"s1": "supervise", "s2": "supervise", "p": "rerun_fws", "r": "recover"}
+BY_SUPERVISOR = {"command": "supervise", "by": "supervisor"}
+COMMANDS = {
+    "s1": BY_SUPERVISOR,
+    "s2": BY_SUPERVISOR,
+    "p": {"command": "rerun_fws"},
+    "r": {"command": "recover"},
+    "policy": {"command": "retry", "by": "policy"},
+    "kept": {"command": "rerun_fws", "keep_budget": True},
+}
 
 
 def test_reruns_by_supervisors_count_and_those_of_lost_runs_do_not() -> None:
@@ -237,6 +247,10 @@ def test_reruns_by_supervisors_count_and_those_of_lost_runs_do_not() -> None:
 def test_the_rerun_of_a_person_gives_a_fresh_budget() -> None:
     assert spent([archived(1, "s1"), archived(2, "p"), archived(3, "s2")], COMMANDS) == 1
     assert spent([archived(1, "s1"), archived(2, "s2"), archived(3, "p")], COMMANDS) == 0
+
+
+def test_what_policies_retry_and_reruns_that_keep_the_budget_renew_nothing() -> None:
+    assert spent([archived(1, "s1"), archived(2, "policy"), archived(3, "kept"), archived(4, None)], COMMANDS) == 1
 
 
 def test_what_was_set_back_only_because_it_lay_below_does_not_count() -> None:

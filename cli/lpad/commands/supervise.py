@@ -8,15 +8,16 @@ Exit status: 0 all passed; 1 error; 2 something stays failed; 4 still running (-
 defused or archived by a person; 6 timed out; 9 stopped by a guard; 10 all passed, but some only after having failed (with
 --flaky-ok 0); 64 wrong usage; 130 interrupted.
 
-With --once nothing is waited for: one pass over the selection (or everything), in which each failed firework that has attempts
-left is set back; for cron. --forever makes such passes for ever; for a service. A person's rerun gives a firework new attempts.
+With --once nothing is waited for: one pass over the selection (or everything), in which each failed firework that is due by its
+retry policy is set back, or with --max-rerun-attempts each that has attempts left; for cron. --forever makes such passes for
+ever; for a service. A person's rerun gives a firework new attempts.
 
 Examples:
   lpad supervise --batch-name 'night*' --max-rerun-attempts 3 --rerun-max-failure-percent 30 --poll-every 1m --wait-timeout 2h
   lpad supervise --batch-id 12 --junit report.xml --markdown summary.md
   lpad supervise --meta set=nightly --max-failures 100 --stop-on-signature-percent 60 --deadline 8h -o json
-  lpad supervise --once --since 1d
-  lpad supervise --forever --max-rerun-attempts 2
+  lpad supervise --once --since 1d --max-rerun-attempts 2
+  lpad supervise --forever
 """
 
 from __future__ import annotations
@@ -66,10 +67,12 @@ def _add_reruns(parser: argparse.ArgumentParser) -> None:
         group.add_argument(option, action="append", metavar="STATES", help=help_text)
 
     group.add_argument(
-        "--max-rerun-attempts", type=options.whole_number, default=1, metavar="N", help="how often a firework is set back (1)"
+        "--max-rerun-attempts", type=options.whole_number, metavar="N", help="how often a firework is set back (1)"
     )
+    by_policy = "what is set back, and how often, is said by the retry policies; so --once and --forever do without a number here"
+    group.add_argument("--by-policy", action="store_true", help=by_policy)
     states("--rerun-on-states", "what is set back: FIZZLED (the default), DEFUSED; several with commas")
-    states("--rerun-on-causes", "only failures with these causes, as `lpad get_fws -d page` tells them; several with commas")
+    states("--rerun-on-causes", "only failures with these causes: oom,node; several with commas")
     states("--fail-on-states", "what makes the batch a failure in the end; by default FIZZLED and what is set back")
     group.add_argument("--flaky-ok", action="store_true", help="what passed only after having failed is a success: status 0")
 
@@ -155,7 +158,7 @@ def _chooser(args: argparse.Namespace, selection: Selection) -> Callable[[], Sel
 def _rules(args: argparse.Namespace) -> Rules:
     rerun_on = _words(args.rerun_on_states, upper=True) or (FIZZLED,)
     return Rules(
-        max_rerun_attempts=args.max_rerun_attempts,
+        max_rerun_attempts=1 if args.max_rerun_attempts is None else args.max_rerun_attempts,
         rerun_max_failure_percent=args.rerun_max_failure_percent,
         rerun_on_states=rerun_on,
         rerun_on_causes=_words(args.rerun_on_causes),
@@ -167,7 +170,18 @@ def _rules(args: argparse.Namespace) -> Rules:
         wait_timeout=args.wait_timeout or None,
         deadline=args.deadline or None,
         flaky_ok=args.flaky_ok,
+        by_policy=_by_policy(args),
     ).checked()
+
+
+def _by_policy(args: argparse.Namespace) -> bool:
+    blanket = args.max_rerun_attempts is not None or args.rerun_on_states or args.rerun_on_causes
+    if args.by_policy and blanket:
+        raise ConflictingOptions(
+            "--by-policy leaves to the policies what is set back, and how often.",
+            hint="Leave away --max-rerun-attempts, --rerun-on-states and --rerun-on-causes.",
+        )
+    return bool(args.by_policy or ((args.once or args.forever) and not blanket))
 
 
 def _words(texts: list[str] | None, *, upper: bool = False) -> tuple[str, ...]:
