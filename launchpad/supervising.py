@@ -102,6 +102,7 @@ class Supervising(Operating, Recovering, Retrying):
         Raises UsageError for rules that cannot be meant, EmptySelection, UnknownFirework.
 
         >>> ids = launchpad.add_wf(Firework(ScriptTask(script="true"), name="one"))
+        >>> from launchpad.core.supervision import Rules
         >>> supervisor = launchpad.supervise(Selection.of(name="one"), Rules(poll_every=0.01, wait_timeout=0.01))
         >>> [event["event"] for event in supervisor], supervisor.decision.outcome
         (['begun', 'progress', 'ended'], 'timed out')

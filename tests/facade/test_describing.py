@@ -152,7 +152,8 @@ def neglected(launchpad: LaunchPad, tmp_path: Path) -> LaunchPad:
 
 def test_maintaining_brings_back_what_was_left(neglected: LaunchPad) -> None:
     assert neglected.maintain(infinite=False) is None
-    assert [neglected.get_fw_by_id(fw_id).state for fw_id in (1, 2)] == ["FIZZLED", "READY"]
+    assert [neglected.get_fw_by_id(fw_id).state for fw_id in (1, 2)] == ["READY", "READY"]
+    assert [launch["fw_id"] for launch in neglected.store.backend.find("archived_launches", {}, sort=[("fw_id", 1)])] == [1, 2]
 
 
 def test_maintaining_goes_on_until_it_is_interrupted(neglected: LaunchPad, monkeypatch: pytest.MonkeyPatch) -> None:
