@@ -79,14 +79,18 @@ class Checkout:
         *,
         cause: Mapping[str, Any] | None = None,
         trackers: list[dict[str, Any]] | None = None,
+        usage: Mapping[str, Any] | None = None,
     ) -> None:
         """End the run and let its workflow follow: children, spec updates, additions.
 
-        state: COMPLETED or FIZZLED; action: as FWAction.to_dict() gives it. May be repeated with the same arguments after
-        StoreUnreachable: it takes effect once. Raises Fenced; then the result stands in the archived launch.
+        state: COMPLETED or FIZZLED; action: as FWAction.to_dict() gives it; usage: peak_memory, cpu_seconds. May be
+        repeated with the same arguments after StoreUnreachable: it takes effect once. Raises Fenced; then the result
+        stands in the archived launch.
         """
         if self._ended is None:
             self._ended = ended_fields(self.launch, state, action_of(action or {}), self._store.now(), cause)
+            if usage:
+                self._ended["usage"] = dict(usage)
             if trackers is not None:
                 self._ended["trackers"] = trackers
         try:
@@ -372,8 +376,8 @@ class Working:
     def accept_result(self, document: Mapping[str, Any]) -> int:
         """Take in a result that a worker could not deliver (the content of FW_result.json); return its fw_id.
 
-        Shape: launch_id, token, state, action, cause. Raises BadDocument, UnknownLaunch; Fenced when the run is not accepted
-        any more.
+        Shape: launch_id, token, state, action, cause; usage, if known. Raises BadDocument, UnknownLaunch; Fenced when
+        the run is not accepted any more.
         """
         missing = [key for key in ("launch_id", "token", "state", "action") if key not in document]
         if missing:
@@ -389,6 +393,8 @@ class Working:
             return int(launch["fw_id"])
         action = action_of(document["action"] or {})
         fields = ended_fields(launch, document["state"], action, self.store.now(), document.get("cause"))
+        if document.get("usage"):
+            fields["usage"] = document["usage"]
         if was_lost:
             fields = {"cause": None, "failure": None, **fields}
         self.end_launch(document["launch_id"], document["token"], fields, also=(FIZZLED,) if was_lost else ())

@@ -143,6 +143,30 @@ def _settings(around: _Surroundings, chosen: Mapping[str, Setting]) -> Settings:
     return Settings(**values, origins=origins)
 
 
+@dataclass(frozen=True)
+class BatchJob:
+    """The job of a batch system that this process runs in. ends: when its time is over, in seconds since 1970, if said."""
+
+    system: str
+    id: str
+    ends: float | None = None
+
+
+#: Batch systems, with the variables that tell a job's id.
+_BATCH_SYSTEMS = {"slurm": "SLURM_JOB_ID", "pbs": "PBS_JOBID", "lsf": "LSB_JOBID", "sge": "JOB_ID"}
+
+
+def find_batch_job(environ: Mapping[str, str] = os.environ) -> BatchJob | None:
+    """Return the job of a batch system that this process runs in, None outside of any."""
+    for system, variable in _BATCH_SYSTEMS.items():
+        if job := environ.get(variable):
+            if system == "sge" and "SGE_ROOT" not in environ:  # JOB_ID alone may be anybody's
+                continue
+            ends = environ.get("SLURM_JOB_END_TIME", "") if system == "slurm" else ""
+            return BatchJob(system, job, float(ends) if ends.isdigit() else None)
+    return None
+
+
 def find_fworker_file(
     fworker_file: str | os.PathLike[str] | None = None,
     *,

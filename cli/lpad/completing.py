@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from launchpad.core.causekinds import CAUSES
 from launchpad.core.states import STATES
 from launchpad.errors import LaunchpadError
 from lpad import parser as grammar
 from lpad.options import LEVELS
 
 #: What stands for a value, by its name in the help: what it may be.
-VALUES = {"STATE": STATES, "LEVEL": LEVELS}
+VALUES = {"STATE": STATES, "LEVEL": LEVELS, "CAUSE": CAUSES}
 
 
 def script(shell: str, program: str) -> str:

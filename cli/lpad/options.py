@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from launchpad.core.causekinds import CAUSES, LOST
 from launchpad.core.durations import parse_duration, parse_moment
 from launchpad.core.fields import parse_fields
 from launchpad.core.selection import SORT_FIELDS, Selection
@@ -88,10 +89,19 @@ def add_selection(
     add("-lm", "--launches_mode", action="store_true", help=launches_mode)
     add("--qid", metavar="ID", help="the id that a queue gave to the reservation")
     add("--error", metavar="REGEX", help="what the last attempt died of: a regular expression found in its stack trace")
+    signature = "the signature of the last attempt's failure, or how it begins: 3f2a; lpad failures tells them (can be repeated)"
+    add("--signature", **several, metavar="ID", help=signature)
+    add(
+        "--cause",
+        **several,
+        metavar="CAUSE",
+        help=f"what the last attempt failed of: {', '.join((*CAUSES, LOST))}; several with commas",
+    )
+    add("--exit-code", **several, metavar="CODE", help="the exit code that the last attempt failed with: 3, 1,4 or a range 1-5")
     add("--worker", **several, metavar="NAME", help="the worker of the last attempt; it may have wild cards")
     add("--host", **several, metavar="HOST", help="the host of the last attempt; it may have wild cards")
     add("--dir", **several, metavar="DIR", help="the folder of the last attempt; it may have wild cards: '/scratch/*'")
-    any_attempt = "--error, --worker, --host and --dir speak of any attempt, archived ones too"
+    any_attempt = "what is said of the last attempt is said of any, archived ones too"
     add("--any-attempt", action="store_true", help=any_attempt)
     add("--since", metavar="TIME", help="changed since then: 2h, 3d, 2025-01-31, 2025-01-31T08:00 (UTC)")
     add("--until", metavar="TIME", help="not changed since then")
@@ -118,7 +128,7 @@ def add_order(parser: argparse.ArgumentParser) -> None:
 
 def read_selection(args: argparse.Namespace) -> Selection:
     """Return what was chosen. Raises BadIds, UnknownState, BadQuery, ConflictingOptions."""
-    from launchpad.core.selectiontext import parse_metadata, parse_states
+    from launchpad.core.selectiontext import check_signature, parse_causes, parse_exit_codes, parse_metadata, parse_states
     from lpad.givenids import read_ids
 
     query = one_query(args.query or ())
@@ -141,6 +151,9 @@ def read_selection(args: argparse.Namespace) -> Selection:
         workers=tuple(dict.fromkeys(args.worker or ())),
         hosts=tuple(dict.fromkeys(args.host or ())),
         folders=tuple(dict.fromkeys(_folder(folder) for folder in args.dir or ())),
+        signatures=tuple(dict.fromkeys(check_signature(one, "--signature") for one in args.signature or ())),
+        causes=parse_causes(",".join(args.cause), "--cause") if args.cause else (),
+        exit_codes=parse_exit_codes(",".join(args.exit_code), "--exit-code") if args.exit_code else (),
         any_attempt=args.any_attempt,
         since=read_moment(args.since, now, "--since"),
         until=read_moment(args.until, now, "--until"),

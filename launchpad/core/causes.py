@@ -8,30 +8,13 @@ job, by its words or its clock; that a disk was full, by the system's error. A p
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from launchpad.core.causekinds import CAUSES, FROM_OUTSIDE, LOST
 from launchpad.core.evidence import Evidence, evidence_of
 from launchpad.core.signatures import signature
-
-#: What a cause can be.
-CAUSES = {
-    "oom": "killed, or refused memory, because there was too little",
-    "walltime": "ended because its time was over",
-    "cancelled": "ended because somebody asked for it",
-    "node": "lost with its machine, or taken off it",
-    "disk": "a disk or quota was full, or could not be written or read",
-    "network": "another machine could not be reached",
-    "missing_input": "a file or a value that it needs was not there",
-    "code": "an exception in the task's code, or a firework that cannot be run",
-    "signal": "ended by a signal; nobody knows who sent it",
-    "exit_code": "a program failed with an exit code, and said nothing that tells more",
-    "unknown": "no rule knows it",
-}
-
-#: Causes that are no doing of the task's code: another failure, where all else is alike.
-FROM_OUTSIDE = frozenset({"oom", "walltime", "cancelled", "node", "disk", "network", "signal"})
 
 #: A worker asked to stop when its batch job had so many seconds left was stopped for its time: schedulers warn beforehand.
 NEAR_THE_END = 300.0
@@ -117,14 +100,12 @@ def _errno(*names: str) -> Callable[[Evidence], bool]:
 
 def _says(pattern: str) -> Callable[[Evidence], bool]:
     """Return a condition on all that was said: for words that nothing but the failure itself puts there."""
-    expression = re.compile(pattern)
-    return lambda known: bool(expression.search(known.said))
+    return lambda known: re.search(pattern, known.said) is not None  # compiled when first needed: start-up is for everybody
 
 
 def _ends_saying(pattern: str) -> Callable[[Evidence], bool]:
     """Return a condition on the last words: for what may well be said in passing."""
-    expression = re.compile(pattern, re.IGNORECASE)
-    return lambda known: bool(expression.search(known.last_words))
+    return lambda known: re.search(pattern, known.last_words, re.IGNORECASE) is not None
 
 
 def _killed_for_memory(known: Evidence) -> bool:
@@ -169,7 +150,7 @@ RULES = (
     Rule("scheduler-timeout", "walltime", _scheduler("TIMEOUT", "DEADLINE")),
     Rule("scheduler-node", "node", _scheduler("NODE_FAIL", "BOOT_FAIL", "PREEMPTED")),
     Rule("scheduler-cancelled", "cancelled", _scheduler("CANCELLED", "REVOKED")),
-    Rule("lost-run", "node", _kind("lost")),
+    Rule("lost-run", "node", _kind(LOST)),
     Rule("cgroup-oom", "oom", _killed_for_memory),
     Rule(
         "slurm-oom-words",
@@ -227,3 +208,21 @@ def _quotes_exception(known: Evidence) -> bool:
 
 
 _BASES = frozenset({"CalledProcessError", "SubprocessError", "RuntimeError", "Exception", "BaseException", "ScriptFailed"})
+
+
+def is_meant(
+    launch: Mapping[str, Any],
+    *,
+    signatures: Sequence[str] = (),
+    causes: Sequence[str] = (),
+    exit_codes: Sequence[tuple[int, int]] = (),
+) -> bool:
+    """Tell whether a failed launch is one that a selection of failures speaks of; what is not given holds."""
+    verdict = verdict_of(launch)
+    lost = (launch.get("cause") or {}).get("kind") == LOST
+    code = verdict.exit_code
+    return (
+        (not signatures or verdict.signature.startswith(tuple(signatures)))
+        and (not causes or verdict.cause in causes or (lost and LOST in causes))
+        and (not exit_codes or (code is not None and any(first <= code <= last for first, last in exit_codes)))
+    )

@@ -17,9 +17,12 @@ from launchpad.core.durations import parse_moment
 from launchpad.core.selectiontext import (
     check_expression,
     check_metadata,
+    check_signature,
     check_text,
     check_time,
     name_pattern,
+    parse_causes,
+    parse_exit_codes,
     parse_states,
     shorten,
     shorten_ids,
@@ -43,7 +46,9 @@ class Selection:
     workflows: only what belongs to the workflows of these fireworks
     error: a regular expression, found in the stack trace of the last attempt: of the active launches the newest
     workers, hosts, folders: who ran the last attempt, and where; exact or with wild cards, of which ``*`` also matches ``/``
-    any_attempt: the four before speak of any one attempt, archived or active, that has all of it
+    signatures: beginnings of the signature of the last attempt's failure; causes: what it failed of, names of `CAUSES`, or "lost"
+    exit_codes: those that it failed with, as ranges (first, last)
+    any_attempt: the seven before speak of any one attempt, archived or active, that has all of it
     since, until: `updated_on` lies at or after, and before; aware
     metadata: values of the workflow's metadata by path, dots between nested keys; a list holds what is among its items
     limit, sort: only so many, the first in this order: (field, 1 or -1), one of SORT_FIELDS; 0 and None without
@@ -66,6 +71,9 @@ class Selection:
     workers: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    signatures: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    exit_codes: tuple[tuple[int, int], ...] = ()
     any_attempt: bool = False
     since: dt.datetime | None = None
     until: dt.datetime | None = None
@@ -89,6 +97,9 @@ class Selection:
         worker: str | Sequence[str] = (),
         host: str | Sequence[str] = (),
         folder: str | Sequence[str] = (),
+        signature: str | Sequence[str] = (),
+        cause: str | Sequence[str] = (),
+        exit_code: int | str | Sequence[int] = (),
         any_attempt: bool = False,
         since: dt.datetime | str | None = None,
         until: dt.datetime | str | None = None,
@@ -101,6 +112,7 @@ class Selection:
         """Return a selection from what is convenient in Python: one value or several, states in any case.
 
         since, until: a time (UTC where it does not say), its ISO 8601 text, or with `now` a text such as ``2h``, ``3d``.
+        exit_code: one, several, or a text such as "1-5,137".
         metadata: one value for each path. failed: what is FIZZLED. sort: a field, ``-`` before it for the largest first.
         Raises UnknownState, BadQuery, ConflictingOptions, UsageError.
         """
@@ -118,6 +130,9 @@ class Selection:
             workers=_several(worker),
             hosts=_several(host),
             folders=_several(folder),
+            signatures=tuple(check_signature(one, "signature") for one in _several(signature)),
+            causes=parse_causes(",".join(several), "cause") if (several := _several(cause)) else (),
+            exit_codes=_exit_codes(exit_code),
             any_attempt=any_attempt,
             since=_moment(since, now, "since"),
             until=_moment(until, now, "until"),
@@ -150,7 +165,8 @@ class Selection:
             check_time(time, option)
         if self.any_attempt and not self.speaks_of_attempts:
             raise ConflictingOptions(
-                "--any-attempt has no effect without --error, --worker, --host or --dir.", hint="Give one of them, too."
+                "--any-attempt has no effect without --error, --signature, --cause, --exit-code, --worker, --host or --dir.",
+                hint="Give one of them, too.",
             )
         if self.since and self.until and self.since >= self.until:
             raise ConflictingOptions("--since is not before --until: nothing lies between.", hint="Exchange the two.")
@@ -161,7 +177,12 @@ class Selection:
     @property
     def speaks_of_attempts(self) -> bool:
         """Whether something is said of the last attempt, or of any."""
-        return bool(self.error or self.workers or self.hosts or self.folders)
+        return bool(self.error or self.workers or self.hosts or self.folders or self.speaks_of_failures)
+
+    @property
+    def speaks_of_failures(self) -> bool:
+        """Whether something is said of what was concluded about a failure: for runs of FireWorks nobody has stored that."""
+        return bool(self.signatures or self.causes or self.exit_codes)
 
     @property
     def speaks_of_launches(self) -> bool:
@@ -209,6 +230,9 @@ class Selection:
             *(("--worker", worker) for worker in self.workers),
             *(("--host", host) for host in self.hosts),
             *(("--dir", folder) for folder in self.folders),
+            *(("--signature", signature) for signature in self.signatures),
+            ("--cause", ",".join(self.causes)),
+            ("--exit-code", ",".join(f"{a}-{b}" if a != b else str(a) for a, b in self.exit_codes)),
             ("--any-attempt", self.any_attempt),
             ("--since", self.since and self.since.isoformat()),
             ("--until", self.until and self.until.isoformat()),
@@ -222,6 +246,12 @@ class Selection:
 
 def _several(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
+
+
+def _exit_codes(value: int | str | Sequence[int]) -> tuple[tuple[int, int], ...]:
+    if isinstance(value, str):
+        return parse_exit_codes(value, "exit_code")
+    return tuple((code, code) for code in _ids(value))
 
 
 def _ids(value: int | Sequence[int]) -> tuple[int, ...]:
@@ -252,7 +282,7 @@ _FIELDS = {
     "fireworks": "fw_id name state spec created_on updated_on launches archived_launches _id",
     "workflows": "name state nodes links parent_links fw_states metadata created_on updated_on locked _id",
     "launches": """launch_id fw_id state action state_history launch_dir host ip fworker trackers time_start time_end runtime_secs
-        reservedtime_secs lease cause failure pending _id""",
+        reservedtime_secs lease cause failure usage pending _id""",
 }
 
 

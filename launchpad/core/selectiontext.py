@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
+from launchpad.core.causekinds import CAUSES, LOST
 from launchpad.core.states import STATES
 from launchpad.errors import BadIds, BadQuery, UnknownState
 
@@ -94,6 +95,47 @@ def parse_states(text: str, option: str = "") -> tuple[str, ...]:
     if not states:
         raise UnknownState(_of(option, "No state is given."), hint=f"The states are {', '.join(STATES)}.")
     return tuple(states)
+
+
+def parse_causes(text: str, option: str = "") -> tuple[str, ...]:
+    """Return the causes of a text such as ``oom,node``, each once. Raises BadQuery."""
+    causes: dict[str, None] = {}
+    known = (*CAUSES, LOST)
+    for part in _parts(text):
+        cause = part.lower().replace("-", "_")
+        if cause not in known:
+            near = difflib.get_close_matches(cause, known, n=1, cutoff=0.5)
+            hint = f"Did you mean {near[0]}?" if near else f"The causes are {', '.join(known)}."
+            raise BadQuery(_of(option, f"There is no cause {shorten(part)!r}."), hint=hint)
+        causes[cause] = None
+    if not causes:
+        raise BadQuery(_of(option, "No cause is given."), hint=f"The causes are {', '.join(known)}.")
+    return tuple(causes)
+
+
+def parse_exit_codes(text: str, option: str = "") -> tuple[tuple[int, int], ...]:
+    """Return the exit codes of a text such as ``1-5,137`` as ranges, (first, last); -9 is a signal's. Raises BadQuery."""
+    ranges: dict[tuple[int, int], None] = {}
+    for part in _parts(text):
+        found = re.fullmatch(r"(-?\d{1,5})(?:-(-?\d{1,5}))?", part)
+        if not found:
+            raise BadQuery(_of(option, f"{shorten(part)!r} is no exit code."), hint="Write 3, a list 1,3 or a range 1-5.")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if first > last:
+            raise BadQuery(_of(option, f"The range {part!r} ends before it begins."), hint=f"Did you mean {last}-{first}?")
+        ranges[first, last] = None
+    if not ranges:
+        raise BadQuery(_of(option, "No exit code is given."), hint="Write 3, a list 1,3 or a range 1-5.")
+    return tuple(ranges)
+
+
+def check_signature(text: str, option: str = "") -> str:
+    """Return the beginning of a signature, in small letters. Raises BadQuery."""
+    small = text.strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{1,8}", small):
+        hint = "It is up to 8 hexadecimal digits, such as 3f2a; `lpad failures` tells them."
+        raise BadQuery(_of(option, f"{shorten(text)!r} is no signature, nor the beginning of one."), hint=hint)
+    return small
 
 
 def parse_metadata(texts: Iterable[str], option: str = "--meta") -> dict[str, tuple[Any, ...]]:

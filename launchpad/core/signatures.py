@@ -8,7 +8,7 @@ one group hides the second.
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import re
 from collections.abc import Iterable, Sequence
 
@@ -34,26 +34,23 @@ _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _DAYS = "Mon|Tue|Wed|Thu|Fri|Sat|Sun"
 
 #: What is put in the place of what changes, in this order.
-_REPLACED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), instead)
-    for pattern, instead in (
-        # Suggestions, which depend on Python's version.
-        (r"\.? ?(?:Did you mean:? .*\?|Did you forget to import .*\?|Or did you .*\?)", ""),
-        (r"(maximum recursion depth exceeded).*", r"\1"),
-        (r"\b[A-Za-z][A-Za-z0-9+.-]*://(?:[^\s/@'\"]*@)?([^\s/:'\"<>)\],]+)[^\s'\"<>)\],]*", r"<url \1>"),
-        (r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b", "<id>"),
-        (r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?(?!-?\d)", "<time>"),
-        (rf"\b(?:(?:{_DAYS})[a-z]*,? )?(?:{_MONTHS})[a-z]* +\d{{1,2}}\b(?:,? +\d{{4}}\b)?", "<time>"),
-        (r"\b\d{1,2}:\d\d:\d\d(?:[.,]\d+)?\b", "<time>"),
-        (r"\b0x[0-9a-fA-F]+\b", "<address>"),
-        (rf"(?<![\w.~<>])(?:~|\.{{1,2}})?/(?:{_NAME}+/)*({_NAME}*)", r"<path>/\1"),
-        (rf"(?<![\w.~<>/])(?:{_NAME}+/){{2,}}({_NAME}+)", r"<path>/\1"),
-        (rf"\b[A-Za-z]:\\+(?:{_NAME}+\\+)*({_NAME}*)", r"<path>/\1"),
-        (r"\b(launcher|block)_\d[\d-]+", r"\1_#"),
-        (r"\btmp(?:[a-z0-9_]{8}\b|\.\w{6,12}\b)", "<temp>"),
-        (r"(?<![0-9A-Za-z])(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,}(?![0-9A-Za-z])", "<id>"),
-        (r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b", "<ip>"),
-    )
+_REPLACED = (
+    # Suggestions, which depend on Python's version.
+    (r"\.? ?(?:Did you mean:? .*\?|Did you forget to import .*\?|Or did you .*\?)", ""),
+    (r"(maximum recursion depth exceeded).*", r"\1"),
+    (r"\b[A-Za-z][A-Za-z0-9+.-]*://(?:[^\s/@'\"]*@)?([^\s/:'\"<>)\],]+)[^\s'\"<>)\],]*", r"<url \1>"),
+    (r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b", "<id>"),
+    (r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?(?!-?\d)", "<time>"),
+    (rf"\b(?:(?:{_DAYS})[a-z]*,? )?(?:{_MONTHS})[a-z]* +\d{{1,2}}\b(?:,? +\d{{4}}\b)?", "<time>"),
+    (r"\b\d{1,2}:\d\d:\d\d(?:[.,]\d+)?\b", "<time>"),
+    (r"\b0x[0-9a-fA-F]+\b", "<address>"),
+    (rf"(?<![\w.~<>])(?:~|\.{{1,2}})?/(?:{_NAME}+/)*({_NAME}*)", r"<path>/\1"),
+    (rf"(?<![\w.~<>/])(?:{_NAME}+/){{2,}}({_NAME}+)", r"<path>/\1"),
+    (rf"\b[A-Za-z]:\\+(?:{_NAME}+\\+)*({_NAME}*)", r"<path>/\1"),
+    (r"\b(launcher|block)_\d[\d-]+", r"\1_#"),
+    (r"\btmp(?:[a-z0-9_]{8}\b|\.\w{6,12}\b)", "<temp>"),
+    (r"(?<![0-9A-Za-z])(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,}(?![0-9A-Za-z])", "<id>"),
+    (r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b", "<ip>"),
 )
 
 #: Numbers that are names of failures stay; others do not, nor do long ones at the end of a word.
@@ -75,6 +72,8 @@ def signature(stacktrace: str, *, cause: str = "", names: Iterable[str] = ()) ->
     >>> signature("KeyError: 'energy'") == signature("KeyError: 'forces'")
     False
     """
+    import hashlib  # slow to load, and only needed where something fails
+
     return hashlib.sha256("\n".join(shape(stacktrace, cause=cause, names=names)).encode()).hexdigest()[:LENGTH]
 
 
@@ -98,10 +97,16 @@ def plain_words(text: str, names: Iterable[str] = ()) -> str:
 
 def _plain(text: str, known: re.Pattern[str] | None) -> str:
     words = known.sub("<name>", text) if known else text
-    for pattern, instead in _REPLACED:
+    for pattern, instead in _replaced():
         words = pattern.sub(instead, words)
     words = _NUMBERS.sub(lambda found: found["kept"] or "#", words)
     return _MANY_NUMBERS.sub("#", words).strip()[:LONGEST_LINE]
+
+
+@functools.cache
+def _replaced() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Return the patterns, made when first needed: start-up is for everybody."""
+    return tuple((re.compile(pattern), instead) for pattern, instead in _REPLACED)
 
 
 def _pattern_of(names: Iterable[str]) -> re.Pattern[str] | None:

@@ -16,6 +16,8 @@ RESULT_FILE = "FW_result.json"
 TAKEN_FILE = "FW_result_taken.json"
 
 KEYS = ("launch_id", "token", "state", "action", "cause")
+#: What newer ones have besides.
+MORE_KEYS = ("usage",)
 
 
 class Acceptor(Protocol):
@@ -93,6 +95,6 @@ def recover_result(launchpad: Acceptor, path: Path) -> dict[str, Any]:
     Raises Fenced if the launch has gone another way meanwhile, BadDocument, OSError, StoreError; then the file stays as it is.
     """
     document = read_result(path)
-    launchpad.accept_result({key: document[key] for key in KEYS})
+    launchpad.accept_result({key: document[key] for key in (*KEYS, *MORE_KEYS) if key in document})
     path.rename(path.with_name(TAKEN_FILE))
     return document

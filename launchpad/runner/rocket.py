@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from launchpad.checkout import Checkout
+from launchpad.config import find_batch_job
 from launchpad.core.launches import failed_action
 from launchpad.core.states import COMPLETED, FIZZLED
 from launchpad.core.visible import visible
@@ -87,6 +88,8 @@ class Rocket:
         self._started = time.monotonic()
         #: Whether what fails now is no fault of the firework, but would happen to every other as well.
         self._blame_worker = False
+        #: What the tasks have used.
+        self._usage: dict[str, Any] = {}
 
     def run(self) -> Outcome:
         """Run the tasks and store what became of them.
@@ -111,6 +114,7 @@ class Rocket:
             return self._fail(error)
         if ending.fenced:
             return self._fenced()
+        self._usage = ending.usage
         state, action, cause = self._judge(ending)
         return self._deliver(state, action, cause, trackers.final())
 
@@ -189,14 +193,19 @@ class Rocket:
         return FIZZLED, self._decorated(failed_action(FAILED, _explain(cause, task_n), _task=task, _task_n=task_n)), cause
 
     def _cause(self, ending: Ending) -> dict[str, Any]:
-        where = {} if ending.task_n is None else {"task_n": ending.task_n}
+        """Return the raw facts about a failure: what has been seen, not what to think of it."""
+        where: dict[str, Any] = {} if ending.task_n is None else {"task_n": ending.task_n}
+        where |= {"oom_kills": ending.oom_kills} if ending.oom_kills else {}
+        job = find_batch_job()
+        where |= {"scheduler": {"system": job.system, "job": job.id}} if job else {}
         if ending.signal:
-            return {"kind": "signal", "signal": ending.signal, "to": "worker", **where}
+            left = {"seconds_left": round(job.ends - ending.stopped, 1)} if job and job.ends and ending.stopped else {}
+            return {"kind": "signal", "signal": ending.signal, "to": "worker", **left, **where}
         if ending.outage:
             return {"kind": "database", **where}
         if ending.result is not None:
             kind = "preparation" if ending.result["task_n"] is None else "exception"
-            return {"kind": kind, "exception": ending.result["error"], **where}
+            return {"kind": kind, "exception": ending.result["error"], **ending.result.get("facts", {}), **where}
         if os.WIFSIGNALED(ending.status):
             # Who sent it cannot be seen from here: an administrator, a scheduler, the system short of memory …
             return {"kind": "signal", "signal": os.WTERMSIG(ending.status), "to": "task", **where}
@@ -246,7 +255,7 @@ class Rocket:
     ) -> Outcome:
         """Store the result, with patience; at last put it into a file."""
         try:
-            self._patiently(lambda: self.checkout.complete(state, action, cause=cause, trackers=trackers), "storing its result")
+            self._patiently(lambda: self._complete(state, action, cause, trackers), "storing its result")
         except (Fenced, BadDocument):
             raise
         except Exception as error:  # whatever it is, a result must not be lost
@@ -257,9 +266,15 @@ class Rocket:
         self._log(state, action)
         return self._outcome(state)
 
+    def _complete(
+        self, state: str, action: dict[str, Any], cause: dict[str, Any] | None, trackers: list[dict[str, Any]] | None
+    ) -> None:
+        self.checkout.complete(state, action, cause=cause, trackers=trackers, usage=self._usage)
+
     def _result(self, state: str, action: dict[str, Any], cause: Mapping[str, Any] | None) -> dict[str, Any]:
         launch = {"fw_id": self.checkout.fw_id, "launch_id": self.checkout.launch_id, "token": self.checkout.token}
-        return {**launch, "database": self.settings.where, "state": state, "action": action, "cause": cause}
+        what = {"state": state, "action": action, "cause": cause, "usage": self._usage}
+        return {**launch, "database": self.settings.where, **what}
 
     def _fenced(self) -> Outcome:
         logger.warning("%s", Fenced(launch_id=self.checkout.launch_id))

@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import selectors
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from launchpad.errors import Fenced, LaunchpadError, StoreError
+from launchpad.runner.measuring import oom_kills, usage_of
 from launchpad.runner.patience import Limits, pauses
 from launchpad.runner.stopping import StopSignals
 from launchpad.runner.taskprocess import GLANCE_SECONDS, TaskProcess
@@ -46,6 +47,12 @@ class Ending:
     outage: bool = False
     #: The task that its last checkpoint was stored for.
     task_n: int | None = None
+    #: When the worker was asked to end it, by the clock.
+    stopped: float | None = None
+    #: What it has used, as `measuring.usage_of` tells.
+    usage: dict[str, Any] = field(default_factory=dict)
+    #: By how many the kernel's count of processes killed for memory rose meanwhile; 0 also where it cannot be seen.
+    oom_kills: int = 0
 
 
 class Supervisor:
@@ -60,6 +67,7 @@ class Supervisor:
         self._ending = Ending()
         self._checkpoint: dict[str, Any] | None = None
         self._pauses = pauses()
+        self._kills_before = oom_kills() or 0
         now = time.monotonic()
         self._heard = now  # when the database last answered
         self._beat_at = now + claim.heartbeat_seconds
@@ -80,6 +88,8 @@ class Supervisor:
         self._hear_messages()
         self._end_the_rest()
         self._ending.status = self._process.status or 0
+        self._ending.usage = usage_of(self._process.measured)
+        self._ending.oom_kills = max(0, (oom_kills() or 0) - self._kills_before)
         return self._ending
 
     def _watch(self, selector: selectors.BaseSelector) -> None:
@@ -204,6 +214,7 @@ class Supervisor:
 
     def _note_stop(self, now: float) -> None:
         self._ending.signal = self._stop.first
+        self._ending.stopped = time.time()
         logger.warning("Got signal %d: the task is asked to end, and killed after %g s.", self._stop.first, self._limits.grace)
         self._kill_at = now + self._limits.grace
 

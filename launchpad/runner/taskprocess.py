@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import faulthandler
 import os
+import resource
 import signal
 import sys
 import threading
@@ -32,6 +33,8 @@ class TaskProcess:
         self._guard = guard
         #: As from os.waitpid; None while it runs.
         self.status: int | None = None
+        #: What it has used, once it has ended; None where nobody can tell.
+        self.measured: resource.struct_rusage | None = None
         self._pidfd: int | None = None
         with contextlib.suppress(AttributeError, OSError):  # not Linux, or an old kernel: then `fileno` is None
             self._pidfd = os.pidfd_open(pid)
@@ -78,11 +81,11 @@ class TaskProcess:
         """Take note if the process has ended, and tell whether it has."""
         if self.status is None:
             try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                pid, status, measured = os.wait4(self.pid, os.WNOHANG)
             except ChildProcessError:  # somebody else in this program waits for any child
-                pid, status = self.pid, 0
+                pid, status, measured = self.pid, 0, None
             if pid:
-                self.status = status
+                self.status, self.measured = status, measured
         return self.status is not None
 
     def terminate(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import pdb
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 #: The `_message` of an action that says that its firework failed. FireWorks' words, which people search for.
 FAILED = "runtime error during task"
+
+#: How far back an exception's own causes are looked at.
+MOST_BEHIND = 10
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,10 @@ class Job:
 
 
 def run_job(job: Job, channel: TaskEnd) -> None:
-    """Run a job to its end and send {"result": {"state", "action", "task_n", "error"}}: the task process's whole life."""
+    """Run a job to its end and send {"result": {"state", "action", "task_n", "error"}}: the task process's whole life.
+
+    After an exception there are `facts`, too.
+    """
     run = _Run(job, channel)
     try:
         result = run.go()
@@ -188,7 +195,25 @@ class _Run:
             action = to_storable(self.job.decorated(action, self.spec or self.job.spec))
         except Exception:
             traceback.print_exc()  # what the spec asks for cannot be; the failure itself is what counts
-        return {"state": FIZZLED, "action": action, "task_n": self.at_task, "error": type(error).__name__}
+        name = type(error).__name__
+        return {"state": FIZZLED, "action": action, "task_n": self.at_task, "error": name, "facts": facts_of(error)}
+
+
+def facts_of(error: BaseException) -> dict[str, Any]:
+    """Return what an exception says beside its text: the classes it inherits from, the system's errors, a program's exit code."""
+    plain = (Exception, BaseException, object)
+    bases = [f"{base.__module__}.{base.__qualname__}" for base in type(error).__mro__[1:] if base not in plain]
+    errnos: list[str] = []
+    behind: BaseException | None = error
+    for _ in range(MOST_BEHIND):
+        if isinstance(behind, OSError) and (name := errno.errorcode.get(behind.errno or 0)) and name not in errnos:
+            errnos.append(name)
+        behind = behind.__cause__ if behind is not None else None
+    code = getattr(error, "returncode", None)
+    code = code if isinstance(code, int) and not isinstance(code, bool) else None
+    return {
+        key: value for key, value in {"bases": bases, "errnos": errnos, "returncode": code}.items() if value not in ([], None)
+    }
 
 
 def stacktrace(error: BaseException, *, whole: bool = True) -> str:

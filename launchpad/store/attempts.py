@@ -6,10 +6,13 @@ tells which is which. What FireWorks' tools dropped from the firework, our archi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from launchpad.core.causes import is_meant
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES
+from launchpad.core.evidence import EVIDENCE_FIELDS
 from launchpad.core.selection import Selection
 from launchpad.store.backend import Backend
 from launchpad.store.paging import LONGEST_SEARCH, chunks, pages
@@ -29,9 +32,9 @@ def with_attempts(backend: Backend, selection: Selection, ids: Sequence[int], ba
     found: list[dict[str, Any]] = []
     for some in chunks(sorted(set().union(*asked.values())), batch):
         for collection in _collections(selection):
-            found += _attempts(backend, collection, all_of([id_condition("launch_id", some), wanted]))
+            found += _attempts(backend, selection, collection, all_of([id_condition("launch_id", some), wanted]))
     if selection.any_attempt:
-        found += _attempts(backend, ARCHIVED_LAUNCHES, all_of([id_condition("archived.fw_ids", ids), wanted]))
+        found += _attempts(backend, selection, ARCHIVED_LAUNCHES, all_of([id_condition("archived.fw_ids", ids), wanted]))
     matching = {launch["launch_id"] for launch in found}
     by_themselves = _archived_for(found) if selection.any_attempt else set()
     return [fw_id for fw_id in ids if fw_id in by_themselves or not matching.isdisjoint(asked.get(fw_id, ()))]
@@ -42,9 +45,10 @@ def ids_by_attempts(backend: Backend, selection: Selection, batch: int) -> Itera
     conditions = firework_query(selection)
     seen: set[int] = set()
     for collection in _collections(selection):
-        for page in pages(backend, collection, attempt_query(selection), "launch_id", tuple(_NAMES), batch):
+        for read in pages(backend, collection, attempt_query(selection), "launch_id", tuple(_fields(selection)), batch):
+            page = _meant(backend, selection, read)
             if not page:
-                break
+                continue
             matching, archived_for = {launch["launch_id"] for launch in page}, _archived_for(page)
             listing = _listing(selection, sorted(matching), sorted(archived_for), batch)
             found = []
@@ -83,5 +87,29 @@ def _archived_for(launches: Sequence[dict[str, Any]]) -> set[int]:
     return {fw_id for launch in launches for fw_id in (launch.get("archived") or {}).get("fw_ids") or ()}
 
 
-def _attempts(backend: Backend, collection: str, query: Query) -> list[dict[str, Any]]:
-    return list(backend.find(collection, query, fields=_NAMES, max_time=LONGEST_SEARCH))
+def _fields(selection: Selection) -> dict[str, int]:
+    return {**_NAMES, **dict.fromkeys(EVIDENCE_FIELDS, 1)} if selection.speaks_of_failures else _NAMES
+
+
+def _attempts(backend: Backend, selection: Selection, collection: str, query: Query) -> list[dict[str, Any]]:
+    return _meant(backend, selection, backend.find(collection, query, fields=_fields(selection), max_time=LONGEST_SEARCH))
+
+
+def _meant(backend: Backend, selection: Selection, launches: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those of some launches that failed as the selection says: of runs of FireWorks only now somebody looks why."""
+    if not selection.speaks_of_failures:
+        return list(launches)
+    asked = {"signatures": selection.signatures, "causes": selection.causes, "exit_codes": selection.exit_codes}
+    return [
+        {key: launch[key] for key in tuple(launch) if key in ("launch_id", "archived")}
+        for launch in launches
+        if is_meant(with_action(backend, launch), **asked)  # type: ignore[arg-type]
+    ]
+
+
+def with_action(backend: Backend, launch: dict[str, Any]) -> dict[str, Any]:
+    """Put an action that lies in GridFS into a failed launch, in place, if it must be looked at to say why it failed."""
+    action = launch.get("action")
+    if not launch.get("failure") and isinstance(action, dict) and "gridfs_id" in action:
+        launch["action"] = json.loads(backend.read_file(str(action["gridfs_id"])))
+    return launch

@@ -7,6 +7,7 @@ from typing import Any
 
 from bson import ObjectId
 
+from launchpad.core.causekinds import LOST
 from launchpad.core.querytext import check_query
 from launchpad.core.queryvalues import ObjectIdText
 from launchpad.core.selection import Selection
@@ -63,9 +64,27 @@ def launch_query(selection: Selection) -> Query:
 def attempt_query(selection: Selection) -> Query:
     """Return the query on launches for what is said of the last attempt, or of any; {} if nothing."""
     conditions: list[Query] = [{"state": FIZZLED}, {STACK_TRACE: {"$regex": selection.error}}] if selection.error else []
+    conditions += _failure_conditions(selection)
     conditions += _text_conditions("fworker.name", selection.workers)
     conditions += _text_conditions("host", selection.hosts) + _text_conditions("launch_dir", selection.folders)
     return all_of(conditions)
+
+
+def _failure_conditions(selection: Selection) -> list[Query]:
+    """Return the conditions for what was concluded about a failure. Launches that keep no conclusion match: look at them."""
+    conditions: list[Query] = []
+    if selection.signatures:
+        conditions.append({"failure.signature": {"$regex": f"^(?:{'|'.join(selection.signatures)})"}})
+    if selection.causes:
+        kinds: list[Query] = [{"failure.cause": _one_of([cause for cause in selection.causes if cause != LOST] or [LOST])}]
+        kinds += [{"cause.kind": LOST}] if LOST in selection.causes else []
+        conditions.append({"$or": kinds})
+    if selection.exit_codes:
+        ranges: list[Query] = [{"failure.exit_code": {"$gte": first, "$lte": last}} for first, last in selection.exit_codes]
+        conditions.append({"$or": ranges})
+    if not conditions:
+        return []
+    return [{"state": FIZZLED}, {"$or": [all_of(conditions), {"failure.cause": {"$exists": False}}]}]
 
 
 def all_of(conditions: Sequence[Query]) -> Query:

@@ -10,8 +10,13 @@ import sys
 import pytest
 
 from launchpad import LaunchPad, Selection
+from launchpad.core.signatures import signature
 from launchpad.store.backend import Update
+from tests.cli.conftest import TRACE
 from tests.cli.test_process import command, environment
+
+#: Of what firework 4 died of.
+SIGNATURE = signature(TRACE.format(error="KeyError: 'a'"))
 
 
 @pytest.fixture
@@ -33,6 +38,12 @@ def night(pad, scene):
         (["--error", "Memory"], [2]),
         (["--error", "^[A-Z][a-z]+Error"], []),
         (["--error", "(?m)^[A-Z][a-z]+Error"], [2, 4]),
+        (["--cause", "oom"], [2]),
+        (["--cause", "OOM,code"], [2, 4]),
+        (["--cause", "missing-input"], []),
+        (["--signature", SIGNATURE], [4]),
+        (["--signature", SIGNATURE[:3].upper()], [4]),
+        (["--exit-code", "1-5,137"], []),
         (["--worker", "w1"], [1, 2]),
         (["--worker", "w*", "--host", "node1"], [1, 4]),
         (["--worker", "w2", "--host", "node1", "--host", "node2", "--failed"], [4]),
@@ -139,6 +150,10 @@ def test_a_number_and_an_order_say_which_are_taken(lpad, scene):
         (["--error", "\udcff"], "--error: '\\udcff' holds what is no text"),
         (["--meta", "\udcff=1"], "--meta: '\\udcff' holds what is no text"),
         (["--meta", "n=99999999999999999999"], "more than 64 bits"),
+        (["--cause", "oem"], "--cause: There is no cause 'oem'"),
+        (["--signature", "xyz"], "--signature: 'xyz' is no signature"),
+        (["--exit-code", "5-1"], "--exit-code: The range '5-1' ends before it begins"),
+        (["--exit-code", "one"], "--exit-code: 'one' is no exit code"),
         (["-m", "-1"], "-m"),
     ],
 )

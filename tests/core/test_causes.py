@@ -7,7 +7,8 @@ import datetime as dt
 import pytest
 
 from launchpad.core.attempts import failure_of
-from launchpad.core.causes import CAUSES, RULES, judge, verdict_of
+from launchpad.core.causekinds import CAUSES
+from launchpad.core.causes import RULES, judge, verdict_of
 from launchpad.core.launches import ended_fields, failed_action
 from tests.core.test_signatures import CASES, recorded
 

@@ -15,7 +15,7 @@ from tests.docs.pages import ROOT, page
 #: Documented fields that a document has at times only, or only in special cases.
 AT_TIMES = {
     "workflows": {"locked"},
-    "launches": {"pending", "archived", "reservedtime_secs"},
+    "launches": {"pending", "archived", "reservedtime_secs", "usage"},
     "rerun_entries": {"part", "part_of"},
 }
 

@@ -185,6 +185,7 @@ def test_no_command_names_more_ids_than_a_batch(some, monkeypatch):
         Selection(metadata={"set": ("a",)}),
         Selection(error="Memory"),
         Selection(error="Memory", any_attempt=True),
+        Selection(causes=("oom", "code", "unknown"), any_attempt=True),
         Selection(fw_ids=many, error="Memory", any_attempt=True),
         Selection(error="Memory", metadata={"set": ("a",)}),
         Selection(fw_ids=many),

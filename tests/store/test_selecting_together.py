@@ -10,14 +10,23 @@ import re
 import pytest
 
 from launchpad import LaunchPad, Selection
+from launchpad.core.causes import judge
 from launchpad.core.documents import read_time
+from launchpad.core.signatures import signature
 from launchpad.store import selecting
 from launchpad.store.backend import Insert
 from launchpad.store.selecting import count_fireworks, count_workflows, select_fw_ids, select_workflow_ids
 
 NOON = dt.datetime(2026, 1, 31, 12, 0, tzinfo=dt.timezone.utc)
+#: What each of them failed of, and with which exit code.
+FAILED_OF = {
+    "MemoryError: 1 GB": ("oom", None),
+    "KeyError: 'a'": ("code", None),
+    "SystemExit: 9": ("exit_code", 9),
+    "": ("node", None),
+}
 STATES = ("FIZZLED", "COMPLETED", "READY", "RUNNING")
-TRACES = ("MemoryError: 1 GB", "KeyError: 'a'", "Killed by signal 9")
+TRACES = ("MemoryError: 1 GB", "KeyError: 'a'", "SystemExit: 9", "")
 WORKERS, HOSTS = ("w1", "w2", "big"), ("node1", "node2")
 
 
@@ -82,7 +91,11 @@ class World:
             "host": pick(HOSTS),
             "launch_dir": pick(["/scratch/a", "/scratch/b/c", "/home/x[1]"]),
             "state_history": history,
+            # "" is a lost run, which always says so itself; for others, whether somebody has concluded anything is chance.
+            **({"cause": {"kind": "lost"}} if trace["stored_data"]["_exception"]["_stacktrace"] == "" else {}),
         }
+        if state == "FIZZLED" and self.random.random() < 0.5:
+            self.launches[number]["failure"] = judge(self.launches[number]).to_dict()
         return number
 
     def put(self, backend) -> None:
@@ -103,6 +116,9 @@ class World:
             "qid": lambda: pick(["q1", "q2"]),
             "workflows": lambda: tuple(self.random.sample(ids, 4)),
             "error": lambda: pick(["Memory", "^K", "[0-9]", "(?i)KEYERROR", "nothing"]),
+            "signatures": lambda: several([signature(trace)[: pick([2, 8])] for trace in TRACES]),
+            "causes": lambda: several(["oom", "code", "exit_code", "node", "lost", "disk"]),
+            "exit_codes": lambda: pick([((9, 9),), ((1, 8),), ((0, 3), (7, 10))]),
             "workers": lambda: several(["w1", "w2", "w*", "big"]),
             "hosts": lambda: several(["node1", "node[23]", "*"]),
             "folders": lambda: several(["/scratch/*", "/scratch/a", "/home/x[1]", "*/c"]),
@@ -148,9 +164,24 @@ def attempt_is_as_said(launch, selection) -> bool:
     trace = launch["action"]["stored_data"]["_exception"]["_stacktrace"] if launch["state"] == "FIZZLED" else None
     return bool(
         (not selection.error or (trace is not None and re.search(selection.error, trace)))
+        and failure_is_as_said(launch, trace, selection)
         and one_of(launch["fworker"]["name"], selection.workers)
         and one_of(launch["host"], selection.hosts)
         and one_of(launch["launch_dir"], selection.folders)
+    )
+
+
+def failure_is_as_said(launch, trace, selection) -> bool:
+    if not (selection.signatures or selection.causes or selection.exit_codes):
+        return True
+    if trace is None:
+        return False
+    cause, code = FAILED_OF[trace]
+    named = judge(launch).signature
+    return (
+        (not selection.signatures or any(named.startswith(beginning) for beginning in selection.signatures))
+        and (not selection.causes or cause in selection.causes or (cause == "node" and "lost" in selection.causes))
+        and (not selection.exit_codes or any(code is not None and a <= code <= b for a, b in selection.exit_codes))
     )
 
 
