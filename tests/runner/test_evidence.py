@@ -14,7 +14,7 @@ import pytest
 from launchpad import Firework, LaunchPad, PyTask, ScriptTask
 from launchpad.runner.measuring import oom_kills
 from tests.runner.sample_tasks import Fail, Note
-from tests.runner.working import Rlaunch, launch_of, state_of, until
+from tests.runner.working import Rlaunch, firework, launch_of, until
 
 MEGABYTE = 1024 * 1024
 MEMORY_GROUPS = (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup"))
@@ -127,7 +127,7 @@ def test_a_worker_stopped_near_the_end_of_its_job_ran_out_of_time(launchpad, lau
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + seconds))
     fw_id = only_id(launchpad, ScriptTask.from_str("sleep 600"))
     with Rlaunch("singleshot", folder=folder, launchpad_file=launchpad_file) as worker:
-        until(lambda: state_of(launchpad, fw_id) == "RUNNING")
+        until(lambda: firework(launchpad, fw_id)["state"] == "RUNNING")
         until(lambda: launch_of(launchpad, fw_id)["state_history"][-1].get("checkpoint"))
         worker.send(15)
         worker.ended()
