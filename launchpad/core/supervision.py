@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from launchpad.core.causes import CAUSES
+from launchpad.core.causekinds import CAUSES
 from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, PAUSED, READY, RESERVED, RUNNING, STATES, WAITING
 from launchpad.core.trials import set_aside
 from launchpad.errors import UsageError
