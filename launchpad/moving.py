@@ -166,7 +166,12 @@ class Moving:
 
     def _begun(self, export_id: str, new_ids: bool) -> dict[str, Any] | None:
         """Return the record of an import of this export that was broken off."""
-        query = {"command": "import", "imports": export_id, "new_ids": new_ids, "state": "open"}
+        query = {
+            "command": "import",
+            "imports": export_id,
+            "new_ids": new_ids,
+            "state": {"$in": [records.OPEN, records.BROKEN_OFF]},
+        }
         return self.store.backend.find_one(RERUNS, query)
 
     def _numbers(self, reader: ExportReader, begun: dict[str, Any] | None, *, reserve: bool) -> _Numbers:

@@ -23,6 +23,7 @@ from launchpad.store.duplicates import fireworks_listing, fireworks_with_launche
 from launchpad.store.journal import help_entries
 from launchpad.store.leftovers import tidy
 from launchpad.store.locks import locked_entries
+from launchpad.store.records import close_broken_off
 
 if TYPE_CHECKING:
     from launchpad.settings import Settings
@@ -61,6 +62,12 @@ class Recovering(Batching):
             said.append(f"{len(entries)} interrupted change{'s' if len(entries) > 1 else ''} of workflows finished.")
         if removed := tidy(self.store):
             said.append(f"{removed} workflow{'s' if removed > 1 else ''} removed whose adding was broken off.")
+        for record in close_broken_off(self.store):
+            count = record["counts"]["changed"]
+            said.append(
+                f"The command {record['command']} ({record['_id']}) was broken off; it had changed {count} "
+                f"firework{'' if count == 1 else 's'}. Typed again, it goes on; `lpad undo {record['_id']}` takes it back."
+            )
         said += self.recover_lost_runs()
         unseen, over = claiming.oddly_running(self.store)
         waiting = {launch["launch_id"] for launch in leases.undecided(self.store)}

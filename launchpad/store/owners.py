@@ -16,12 +16,12 @@ LEASE = dt.timedelta(seconds=120)
 CLOCKS = dt.timedelta(seconds=10)
 
 
-def is_dead(lock: Mapping[str, Any], now: dt.datetime) -> bool:
+def is_dead(lock: Mapping[str, Any], now: dt.datetime, lease: dt.timedelta = LEASE) -> bool:
     """Tell whether the owner of a lock of ours is gone: at once for a process of this machine, else when its lease is over."""
     host, _, pid = str(lock.get("owner", "")).rpartition(":")
     since = lock["since"]
     if host != socket.gethostname() or not pid.isdigit():
-        return bool(since + LEASE < now)
+        return bool(since + lease < now)
     if not _exists(int(pid)):
         return True
     started = _started(int(pid))

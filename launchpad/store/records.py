@@ -7,10 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from launchpad.core.changes import FIREWORKS, Plan
+from launchpad.store import owners
 from launchpad.store.backend import DeleteMany, Insert, Update
 from launchpad.store.entries import ABORTING, APPLIED, COMMITTED, PENDING, Entry, load_entries
 from launchpad.store.names import ENTRIES, RERUNS
 from launchpad.store.store import Store
+
+#: States of a record: the command goes on; its process is gone, and nothing more will come.
+OPEN, BROKEN_OFF = "open", "broken off"
 
 #: How many entries are read in one go.
 BATCH = 500
@@ -20,11 +24,27 @@ BROKEN_OFF_AFTER = dt.timedelta(days=1)
 
 
 def open_record(store: Store, record: Mapping[str, Any]) -> None:
-    store.write(RERUNS, [Insert({**record, "state": "open"})])
+    store.write(RERUNS, [Insert({**record, "state": OPEN})])
 
 
 def update_record(store: Store, rerun_id: str, fields: Mapping[str, Any]) -> None:
     store.write(RERUNS, [Update({"_id": rerun_id}, {"$set": dict(fields)})])
+
+
+def close_broken_off(store: Store) -> list[dict[str, Any]]:
+    """Close the records of commands whose process is gone, and return them, with what they had changed.
+
+    All their entries must have been carried out. A process of another machine counts as gone after a day.
+    """
+    now, closed = store.now(), []
+    for record in list(store.backend.find(RERUNS, {"state": OPEN})):
+        if owners.is_dead({"owner": record.get("owner"), "since": record["on"]}, now, BROKEN_OFF_AFTER):
+            plans = (plan for batch in entries_by_workflow(store, record["_id"]) for done in batch.values() for plan in done)
+            changed = {change.key for plan in plans for change in plan.changes if change.collection == FIREWORKS}
+            fields = {"state": BROKEN_OFF, "counts": {"changed": len(changed)}, "ended_on": now}
+            if store.write(RERUNS, [Update({"_id": record["_id"], "state": OPEN}, {"$set": fields})]).modified:
+                closed.append({**record, **fields})
+    return closed
 
 
 def find_record(store: Store, rerun_id: str, collection: str = RERUNS) -> dict[str, Any] | None:
@@ -104,7 +124,7 @@ def prune(store: Store, before: dt.datetime) -> int:
 
     What has not ended stays for a day; what is still to be carried out in some workflow stays until that has been done.
     """
-    over = [{"state": {"$ne": "open"}}, {"on": {"$lt": store.now() - BROKEN_OFF_AFTER}}]
+    over = [{"state": {"$ne": OPEN}}, {"on": {"$lt": store.now() - BROKEN_OFF_AFTER}}]
     ids = [doc["_id"] for doc in store.backend.find(RERUNS, {"on": {"$lt": before}, "$or": over}, fields={"_id": 1})]
     forgotten = 0
     for start in range(0, len(ids), BATCH):

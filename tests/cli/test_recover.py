@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ import pytest
 from launchpad import FWorker
 from launchpad.core.documents import EMPTY_ACTION
 from launchpad.runner.resultfile import RESULT_FILE, TAKEN_FILE, write_result
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -46,6 +51,34 @@ def test_a_run_that_is_not_heard_of_any_more_is_brought_back_as_a_command_of_the
     assert (record["command"], record["selection"], record["counts"]["changed"]) == ("recover", "-i 1", 1)
     assert record["reason"].startswith("The run was lost: nothing was heard of ")
     assert lpad("recover", "-o", "json").json == []
+
+
+CUT_OFF = """
+import os, signal, sys
+from launchpad import LaunchPad, Selection
+from launchpad import batches
+batches.FIREWORKS_AT_ONCE = 1
+with LaunchPad.open(sys.argv[1]) as pad:
+    pad.pause(Selection(fw_ids=(1, 2, 3)), progress=lambda done: os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+def test_a_command_that_was_killed_is_told_of_and_can_be_taken_back(lpad, scene, pad, store_uri):
+    for _ in range(3):
+        scene.workflow("READY")
+    killed = subprocess.run([sys.executable, "-c", CUT_OFF, store_uri], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (begun,) = pad.history()
+    assert begun["state"] == "open"
+    result = lpad("recover")
+    (record,) = pad.history()
+    changed = sum(state == "PAUSED" for state in scene.states().values())
+    assert (record["state"], record["counts"]) == ("broken off", {"changed": changed})
+    assert 1 <= changed < 3
+    assert f"The command pause_fws ({record['_id']}) was broken off; it had changed {changed} firework" in result.out
+    assert lpad("recover").err == "There was nothing to recover.\n"
+    assert lpad("undo", record["_id"]).status == 0
+    assert set(scene.states().values()) == {"READY"}
 
 
 def test_an_undone_return_stays_undone(lpad, scene, pad, claimed):
