@@ -15,7 +15,7 @@ from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import HELD, READY, WAITING, workflow_state
 from launchpad.errors import BadWorkflow, DocumentTooLarge, UnknownFirework, WorkflowLocked
 from launchpad.model import Firework, Workflow
-from launchpad.model.checks import check_settings
+from launchpad.model.checks import check_policy, check_settings
 from launchpad.pipelining import in_turn
 from launchpad.store.changing import change_workflows
 from launchpad.store.encoding import encode
@@ -174,6 +174,7 @@ def checked_documents(workflow: Workflow) -> tuple[dict[str, Any], dict[int, dic
         check_settings(fireworks[fw_id]["spec"], place)
         _check_size(fireworks[fw_id], place)
     document = workflow.to_db_dict()
+    check_policy((document.get("metadata") or {}).get("_retry"), f"Workflow {workflow.name}: the _retry in its metadata")
     _check_size(document, f"Workflow {workflow.name}")
     return document, fireworks
 

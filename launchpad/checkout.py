@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from launchpad.core.causes import judge
+from launchpad.core.causes import judge, verdict_of
 from launchpad.core.changes import LAUNCHES, Plan
 from launchpad.core.documents import EMPTY_ACTION, action_of, iso
 from launchpad.core.launches import ended_fields, failed_action, history_entry, new_launch
@@ -57,6 +57,24 @@ class Checkout:
     def recovery(self) -> dict[str, Any] | None:
         """What this run resumes from, None for a run from the start."""
         return self.spec.get("_recovery")
+
+    def previous_attempt(self) -> dict[str, Any]:
+        """Return which attempt this is, and of the one before it where it was and what it died of, as tasks find it.
+
+        Shape: number, from 1; of a later one also previous_launch_id, previous_launch_dir, previous_cause ("" if it had not
+        failed). Raises StoreUnreachable.
+        """
+        earlier = sorted({int(n) for n in self.firework.get("archived_launches") or ()} - {self.launch_id})
+        facts: dict[str, Any] = {"number": len(earlier) + 1}
+        before = self._store.launches(earlier[-1:]) if earlier else {}
+        for launch_id, launch in before.items():
+            failed = launch.get("state") == FIZZLED
+            facts |= {
+                "previous_launch_id": launch_id,
+                "previous_launch_dir": str(launch.get("launch_dir") or ""),
+                "previous_cause": verdict_of(self._store.resolve_action(launch)).cause if failed else "",
+            }
+        return facts
 
     def heartbeat(self, trackers: list[dict[str, Any]] | None = None) -> None:
         """Say that the run is alive, and keep it ours for another `lease_seconds`. Raises Fenced, StoreUnreachable."""

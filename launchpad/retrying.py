@@ -6,8 +6,8 @@ import datetime as dt
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from launchpad.batches import FIREWORKS_AT_ONCE, Batching, Operation, Targets
@@ -17,7 +17,7 @@ from launchpad.core.policy import Policy
 from launchpad.core.report import Report
 from launchpad.core.rerun import RerunOptions
 from launchpad.core.retry import Decision
-from launchpad.core.retryplan import WORKFLOW_POLICY, Policies, judge, plan_retry
+from launchpad.core.retryplan import OWN_POLICY, WORKFLOW_POLICY, Policies, decide_by, judge, plan_retry
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import FIZZLED
@@ -139,6 +139,36 @@ class Retrying(Batching):
                 trials = trials_of(snapshot.attempts[fw_id], snapshot.active_launches(fw_id), operation.records, fw_id)
                 name = str(snapshot.fireworks[fw_id].get("name", ""))
                 yield Judged(fw_id, name, tuple(trials), decisions[fw_id])
+
+    def rehearse_policy(self, selection: Selection, *, policy: Policy | None = None, override: bool = False) -> Iterator[Judged]:
+        """Yield for every failed attempt of the fireworks selected, past ones too, what its policy would have said then.
+
+        What a rule sets is told by the spec as it is now. Raises EmptySelection, UnknownFirework, BadPolicy.
+        """
+        self._check_ids(selection.require().fw_ids)
+        outer = policy if policy is not None else self.retry_policy()
+        for ids in select_fw_ids(self.store.backend, selection, batch=FIREWORKS_AT_ONCE):
+            operation = Retry(self.store, self.settings, Policies(outer, override=override))
+            operation.prepare(ids)
+            launches = attempts_of(self.store, ids)
+            workflows = self.store.workflows_of(ids, fields={"nodes": 1})
+            workflow_of = {fw_id: workflow["_id"] for workflow in workflows for fw_id in workflow["nodes"]}
+            for firework in self.store.by_ids(FIREWORKS, "fw_id", ids):
+                fw_id = firework["fw_id"]
+                trials = trials_of(launches[fw_id], firework.get("launches") or (), operation.records, fw_id)
+                for before in (trials[:count] for count in range(1, len(trials) + 1) if trials[count - 1].failed):
+                    then = [*before[:-1], replace(before[-1], set_aside=None)]
+                    decision = decide_by(operation.policies, workflow_of.get(fw_id), firework, then, self.store.now())
+                    yield Judged(fw_id, str(firework.get("name", "")), tuple(then), decision)
+
+    def policy_of(self, fw_id: int) -> Policy:
+        """Return the policy that holds for a firework. Raises UnknownFirework, BadPolicy, ConfigurationError."""
+        firework = self.store.backend.find_one(FIREWORKS, {"fw_id": fw_id}, fields={"fw_id": 1, OWN_POLICY: 1})
+        if firework is None:
+            raise UnknownFirework(fw_ids=[fw_id])
+        operation = Retry(self.store, self.settings, Policies(self.retry_policy()))
+        operation.prepare([fw_id])
+        return operation.policies.policy_for(next(iter(operation.policies.by_workflow), None), firework)
 
     def attempt_chain(self, fw_id: int) -> list[Trial]:
         """Return the attempts of a firework, oldest first, each with who set it aside for the next. Raises UnknownFirework."""

@@ -13,7 +13,7 @@ DEFAULT_RULES: dict[str, Any] = {
     "rules": [
         {"name": "cancelled", "cause": "cancelled", "action": "never"},
         {"name": "deterministic", "cause": ["code", "missing_input"], "action": "never"},
-        {"name": "usage", "cause": "unknown", "exit_codes": [2, 64, 126, 127], "action": "never"},
+        {"name": "usage", "cause": "exit_code", "exit_codes": [2, 64, 126, 127], "action": "never"},
         {
             "name": "out of memory",
             "cause": "oom",
@@ -33,6 +33,8 @@ DEFAULT_RULES: dict[str, Any] = {
             "limit": 2,
             "set": {"spec._queueadapter.walltime": "x2", "spec._queueadapter.time": "x2", "max": "48:00:00"},
         },
+        # Who ended it cannot be seen: perhaps an administrator, perhaps the kernel for want of memory. Once is worth a try.
+        {"name": "ended from outside", "cause": "signal", "signal": ["SIGKILL", "SIGTERM"], "action": "rerun", "limit": 1},
         {"name": "disk", "cause": "disk", "action": "rerun", "limit": 2, "delay": ["10m", "1h"]},
         {
             "name": "infrastructure",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from launchpad.core.causes import CAUSES
 from launchpad.core.durations import parse_duration
 from launchpad.core.policy import (
     ACTIONS,
@@ -24,7 +25,6 @@ from launchpad.core.policy import (
     Span,
 )
 from launchpad.core.raising import Setting
-from launchpad.core.trials import CAUSES
 from launchpad.errors import BadPolicy, UsageError
 
 #: More than anybody writes.

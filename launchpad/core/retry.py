@@ -107,7 +107,7 @@ def _what(trial: Trial) -> str:
         details.append(f"exit code {trial.exit_code}")
     if trial.signal is not None:
         details.append(f"signal {trial.signal}")
-    if trial.exception:
+    if trial.exception and not details:  # else it only says that the program failed
         details.append(trial.exception)
     return f"attempt {trial.number} failed by {trial.cause}" + (f" ({', '.join(details)})" if details else "")
 

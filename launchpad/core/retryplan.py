@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from launchpad.core.rerun import RerunOptions, plan_rerun
 from launchpad.core.retry import NONE, Decision, decide
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import FIZZLED
-from launchpad.core.trials import trials_of
+from launchpad.core.trials import Trial, trials_of
 from launchpad.errors import BadPolicy
 
 #: Where a firework's own policy stands, and in a workflow's metadata that of all its fireworks.
@@ -69,13 +70,18 @@ def judge(
     decisions = {fw_id: Decision(NONE, f"is {snapshot.firework_state(fw_id)}") for fw_id in asked if fw_id not in failed}
     for fw_id in failed:
         trials = trials_of(snapshot.attempts[fw_id], snapshot.active_launches(fw_id), records, fw_id)
-        document = snapshot.fireworks[fw_id]
-        try:
-            policy = policies.policy_for(snapshot.workflow_id, document)
-            decisions[fw_id] = decide(policy, trials, snapshot.now, document)
-        except BadPolicy as problem:
-            decisions[fw_id] = Decision(HOLD, f"its policy cannot be read, it is held for a person: {str(problem).rstrip('.')}")
+        decisions[fw_id] = decide_by(policies, snapshot.workflow_id, snapshot.fireworks[fw_id], trials, snapshot.now)
     return decisions
+
+
+def decide_by(
+    policies: Policies, workflow_id: Any, firework: Mapping[str, Any], trials: Sequence[Trial], now: dt.datetime
+) -> Decision:
+    """Return what the policy that holds for a firework says; where it cannot be read, that a person has to decide."""
+    try:
+        return decide(policies.policy_for(workflow_id, firework), trials, now, firework)
+    except BadPolicy as problem:
+        return Decision(HOLD, f"its policy cannot be read, it is held for a person: {str(problem).rstrip('.')}")
 
 
 def plan_retry(snapshot: Snapshot, targets: Mapping[int, str], decisions: Mapping[int, Decision], options: RerunOptions) -> Plan:

@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from launchpad.core.attempts import failure_of
+from launchpad.core.causes import Verdict, verdict_of
 from launchpad.core.documents import get_path, read_time
 from launchpad.core.liveness import last_heartbeat
 from launchpad.core.states import ENDED, FIZZLED, RUNNING
-
-#: Every cause a failure can have.
-CAUSES = ("oom", "walltime", "cancelled", "node", "disk", "network", "missing_input", "code", "unknown")
-#: What other versions call them. An exit or a signal says how a task ended, and not why.
-_OLDER = {"lost": "node", "database": "network", "exception": "code", "exit": "unknown", "signal": "unknown"}
 
 PERSON, POLICY, SUPERVISOR, RECOVERY, WORKFLOW = "person", "policy", "supervisor", "recovery", "workflow"
 
@@ -98,24 +94,23 @@ def trial_of(launch: Mapping[str, Any], number: int = 1, aside: SetAside | None 
     ended = next((read_time(entry.get("created_on")) for entry in history if entry.get("state") in ENDED), None)
     ended = ended or read_time(launch.get("time_end"))
     until = ended or last_heartbeat(launch)
-    signature = launch.get("signature") or cause.get("signature")
-    exception = _text(cause.get("exception")) or _exception_in(failure.line)
+    verdict = verdict_of(launch) if launch.get("state") == FIZZLED else Verdict("unknown")
     return Trial(
         launch_id=int(launch["launch_id"]),
         number=number,
         state=str(launch.get("state") or ""),
-        cause=_kind(cause, failure.memory),
-        exit_code=_whole(cause.get("exit_code"), failure.exit_code),
-        signal=_whole(cause.get("signal"), failure.signal),
-        exception=exception,
-        text="\n".join(part for part in (_text(cause.get("message")), *failure.error) if part),
-        signature=_text(signature),
+        cause=verdict.cause,
+        exit_code=verdict.exit_code,
+        signal=verdict.signal,
+        exception=verdict.exception,
+        text="\n".join(part for part in (verdict.message, *failure.error) if part),
+        signature=verdict.signature,
         host=_text(launch.get("host")) or _text(cause.get("host")),
         task=failure.task,
         task_n=failure.task_n,
         seconds=max((until - started).total_seconds(), 0.0) if started and until else None,
         ended=ended,
-        peak_mb=_megabytes(cause.get("peak_memory_mb")),
+        peak_mb=_megabytes(get_path(launch, "usage.peak_memory")),
         set_aside=aside,
     )
 
@@ -139,24 +134,8 @@ def set_aside(launch: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]
     return SetAside(by, rerun, command, _text(record.get("user")), why, on, record.get("keep_budget") is True)
 
 
-def _kind(cause: Mapping[str, Any], memory: str) -> str:
-    kind = _text(cause.get("kind"))
-    if kind in CAUSES:
-        return kind
-    return "oom" if memory == "said" else _OLDER.get(kind, "unknown")
-
-
-def _exception_in(line: str) -> str:
-    name = line.partition(":")[0].strip()
-    return name if name.replace(".", "").replace("_", "").isalnum() and not name[:1].isdigit() else ""
-
-
-def _whole(*values: Any) -> int | None:
-    return next((int(value) for value in values if isinstance(value, int) and not isinstance(value, bool)), None)
-
-
 def _megabytes(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
+    return value / 2**20 if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
 
 
 def _text(value: Any) -> str:

@@ -58,6 +58,17 @@ def check_settings(spec: Any, place: str) -> None:
             raise BadWorkflow(f"{place}: its _dupefinder has no _fw_name, so nobody knows what it is.")
     if "_recovery" in spec:
         _check_mapping(spec["_recovery"], f"{place}: its _recovery")
+    check_policy(spec.get("_retry"), f"{place}: its _retry")
+
+
+def check_policy(written: Any, place: str) -> None:
+    """Raise BadPolicy if what a spec or a workflow's metadata has as `_retry` is no policy."""
+    if written is None:
+        return
+    from launchpad.core.defaultpolicy import DEFAULT_POLICY  # late: few have one
+    from launchpad.core.policytext import parse_policy
+
+    parse_policy(written, place, default=DEFAULT_POLICY)
 
 
 def _check_name(document: Mapping[str, Any], place: str) -> None:

@@ -86,6 +86,7 @@ class Rocket:
     def __post_init__(self) -> None:
         self._folder = Path(self.checkout.launch_dir)
         self._started = time.monotonic()
+        self._attempt: dict[str, Any] = {}
         #: Whether what fails now is no fault of the firework, but would happen to every other as well.
         self._blame_worker = False
         #: What the tasks have used.
@@ -149,7 +150,11 @@ class Rocket:
         launch = {**self.checkout.launch, "launch_dir": str(workdir.path)}
         write_firework(workdir.path, describe_firework(self.checkout.firework, launch), self.settings)
 
+    def _look_back(self) -> None:
+        self._attempt = self.checkout.previous_attempt()
+
     def _run_tasks(self) -> tuple[Ending, Trackers]:
+        self._patiently(self._look_back, "looking for its attempt before")
         job = self._job()
         trackers = Trackers(self.checkout.spec, self._folder, self.settings.tracker_lines)
         here = self.debugger  # the task has the worker's own terminal
@@ -175,6 +180,7 @@ class Rocket:
             fworker=self.fworker,
             settings=self.settings,
             debugger=self.debugger,
+            attempt=self._attempt,
         )
 
     # after the tasks

@@ -51,6 +51,8 @@ class Job:
     #: For tasks that want a launchpad: they get a connection of their own.
     settings: Settings
     debugger: bool = False
+    #: Which attempt this is, as `Checkout.previous_attempt` tells.
+    attempt: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def recovery(self) -> Mapping[str, Any] | None:
@@ -99,6 +101,7 @@ class _Run:
         os.chdir(folder)
         ids = {"LPAD_FW_ID": str(self.job.fw_id), "LPAD_LAUNCH_ID": str(self.job.launch_id)}
         os.environ.update(ids, LPAD_LAUNCH_DIR=folder, PWD=folder)
+        self._tell_attempt()
         self._bring_files()
         self.progress = Progress.resume(self.job.recovery)
         self.spec = self._working_spec()
@@ -108,6 +111,15 @@ class _Run:
         background.finish()
         action = self.job.decorated(self.progress.total(last), self.spec)
         return {"state": COMPLETED, "action": to_storable(action, "action"), "task_n": None, "error": None}
+
+    def _tell_attempt(self) -> None:
+        """Let programs know which attempt this is; a worker that is a task itself does not pass on its own."""
+        facts = self.job.attempt
+        os.environ["LPAD_ATTEMPT"] = str(facts.get("number", 1))
+        for variable, name in (("LPAD_PREVIOUS_DIR", "previous_launch_dir"), ("LPAD_PREVIOUS_CAUSE", "previous_cause")):
+            os.environ.pop(variable, None)
+            if facts.get(name):
+                os.environ[variable] = str(facts[name])
 
     def _bring_files(self) -> None:
         recovery = self.job.recovery
@@ -122,6 +134,8 @@ class _Run:
     def _working_spec(self) -> dict[str, Any]:
         stored = {key: value for key, value in self.job.spec.items() if key != "_tasks"}
         spec = {**decode_for_running(stored), "_tasks": self.job.stored_tasks, "_fw_env": dict(self.job.fworker.env)}
+        if self.job.attempt:
+            spec["_attempt"] = dict(self.job.attempt)
         updates = decode_for_running(dict(self.progress.update_spec))
         apply_updates(spec, {"update_spec": updates, "mod_spec": self.progress.mod_spec})
         return spec

@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from launchpad.core.causes import CAUSES
 from launchpad.core.defaultpolicy import DEFAULT_POLICY, DEFAULT_RULES
 from launchpad.core.policy import Delay
 from launchpad.core.policytext import parse_policy
+from launchpad.core.policywriting import policy_to_data, unreachable_rules
 from launchpad.core.quantities import read_quantity
 from launchpad.core.raising import Setting, raise_fields
 from launchpad.core.retry import decide
-from launchpad.core.trials import CAUSES, PERSON, POLICY, RECOVERY, SetAside, Trial, trial_of, trials_of
+from launchpad.core.trials import PERSON, POLICY, RECOVERY, SetAside, Trial, trial_of, trials_of
 from launchpad.errors import BadPolicy
 from tests.factories import NOON, make_launch
 
@@ -273,7 +275,7 @@ rules = st.builds(
         | ({"limit": limit} if limit is not None and action in ("rerun", "ignore") else {})
     ),
     actions,
-    st.lists(st.sampled_from(CAUSES), max_size=3),
+    st.lists(st.sampled_from(sorted(CAUSES)), max_size=3),
     st.one_of(st.none(), st.integers(0, 5)),
 )
 policies = st.fixed_dictionaries(
@@ -282,7 +284,7 @@ policies = st.fixed_dictionaries(
 
 
 @settings(max_examples=100, deadline=None)
-@given(policies, st.sampled_from(CAUSES))
+@given(policies, st.sampled_from(sorted(CAUSES)))
 def test_no_policy_retries_the_same_failure_for_ever(policy, cause):
     attempts = [failed(1, cause)]
     while says(policy, attempts).retries:
@@ -297,7 +299,7 @@ def test_no_policy_retries_the_same_failure_for_ever(policy, cause):
 
 
 @settings(max_examples=100, deadline=None)
-@given(policies, st.lists(st.sampled_from(CAUSES), min_size=1, max_size=8))
+@given(policies, st.lists(st.sampled_from(sorted(CAUSES)), min_size=1, max_size=8))
 def test_every_decision_says_what_failed_and_by_which_rule(policy, causes):
     decision = says(policy, chain(*causes))
     assert decision.why.startswith(f"attempt {len(causes)} failed by {causes[-1]}")
@@ -316,9 +318,12 @@ def test_every_decision_says_what_failed_and_by_which_rule(policy, causes):
         ("code", {}, "never"),
         ("missing_input", {}, "never"),
         ("cancelled", {}, "never"),
-        ("unknown", {"exit_code": 2}, "never"),
-        ("unknown", {"exit_code": 127}, "never"),
-        ("unknown", {"exit_code": 1}, "never"),
+        ("exit_code", {"exit_code": 2}, "never"),
+        ("exit_code", {"exit_code": 127}, "never"),
+        ("exit_code", {"exit_code": 1}, "never"),
+        ("unknown", {}, "never"),
+        ("signal", {"signal": 11}, "never"),
+        ("signal", {"signal": 9}, "rerun"),
         ("oom", {}, "rerun"),
         ("walltime", {}, "rerun"),
         ("disk", {}, "rerun"),
@@ -418,30 +423,32 @@ def test_whatever_is_written_is_either_a_policy_or_refused(written):
 # attempts as they are stored
 
 
+def test_an_attempt_is_read_as_it_was_judged_when_it_ended():
+    known = {"cause": "oom", "exit_code": 137, "signal": 9, "signature": "3f2a", "message": "Killed"}
+    trial = trial_of({**make_launch(5, 1, "FIZZLED"), "failure": known, "usage": {"peak_memory": 900 * 2**20}})
+    assert (trial.cause, trial.exit_code, trial.signal, trial.signature, trial.peak_mb) == ("oom", 137, 9, "3f2a", 900.0)
+    assert (trial.seconds, trial.host, trial.text) == (600.0, "node7", "Killed")
+
+
 @pytest.mark.parametrize(
     ("cause", "seen"),
     [
-        ({"kind": "oom", "exit_code": 137, "signal": 9, "peak_memory_mb": 900}, ("oom", 137, 9, 900.0)),
-        ({"kind": "lost", "host": "n1"}, ("node", None, None, None)),
-        ({"kind": "exception"}, ("code", None, None, None)),
-        ({"kind": "signal", "signal": 9}, ("unknown", None, 9, None)),
-        ({"kind": "exit", "code": 3}, ("unknown", 3, None, None)),
-        ({"kind": "new", "exit_code": "3", "peak_memory_mb": -1}, ("unknown", None, None, None)),
-        (None, ("unknown", None, None, None)),
-        ("odd", ("unknown", None, None, None)),
+        ({"kind": "lost", "host": "n1"}, "node"),
+        ({"kind": "signal", "signal": 9}, "signal"),
+        ({"kind": "new", "exit_code": "3"}, "unknown"),
+        (None, "unknown"),
+        ("odd", "unknown"),
     ],
 )
-def test_causes_are_read_as_any_version_wrote_them(cause, seen):
-    trial = trial_of({**make_launch(5, 1, "FIZZLED"), "cause": cause})
-    assert (trial.cause, trial.exit_code, trial.signal, trial.peak_mb) == seen
-    assert (trial.seconds, trial.host) == (600.0, "node7")
+def test_what_no_one_judged_when_it_ended_is_judged_now(cause, seen):
+    assert trial_of({**make_launch(5, 1, "FIZZLED"), "cause": cause, "usage": cause}).cause == seen
 
 
 def test_the_exception_is_found_in_the_stack_trace_where_the_cause_has_none():
     trace = 'Traceback (most recent call last):\n  File "x.py", line 1\nlib.OddError: it is odd\n'
     action = {"stored_data": {"_exception": {"_stacktrace": trace}}}
     trial = trial_of(make_launch(5, 1, "FIZZLED", action=action))
-    assert trial.exception == "lib.OddError"
+    assert (trial.cause, trial.exception) == ("code", "lib.OddError")
     assert "it is odd" in trial.text
 
 
@@ -471,3 +478,26 @@ def test_the_history_tells_who_set_each_attempt_aside():
         None,
     ]
     assert [trial.set_aside.renews_budget for trial in trials[:5]] == [False, False, False, False, True]
+
+
+def test_a_policy_that_is_written_down_reads_the_same_again():
+    assert parse_policy(policy_to_data(DEFAULT_POLICY)).rules == DEFAULT_POLICY.rules
+    rules = [{"exit_codes": "1-5,42,>=64,<0", "duration": ["<90s", ">=2h"], "task": [1, "S*"], "action": "rerun"}]
+    rules[0]["delay"] = ["1m", "1d"]
+    rules += [{"message": "x+", "action": "rerun", "set": {"spec.a": {"to": "x2", "max": 3}, "spec.b": {"to": {"to": 1}}}}]
+    rules += [{"host": "n1", "from": "start", "exclude_host": True, "action": "ignore", "limit": 0, "delay": "1500ms"}]
+    policy = parse_policy({"rules": rules, "limit": 0, "otherwise": "hold", "delay": {"first": "1s", "jitter": 0.5, "max": "1h"}})
+    assert parse_policy(policy_to_data(policy)) == policy
+
+
+@settings(max_examples=100, deadline=None)
+@given(policies)
+def test_any_policy_survives_being_written_down(written):
+    policy = parse_policy(written)
+    assert parse_policy(policy_to_data(policy)) == policy
+
+
+def test_rules_behind_one_that_matches_everything_are_pointed_out():
+    rules = [{"cause": "oom", "action": "rerun"}, {"action": "never"}, {"cause": "code", "action": "hold"}]
+    assert unreachable_rules(parse_policy(rules)) == [2]
+    assert unreachable_rules(DEFAULT_POLICY) == []

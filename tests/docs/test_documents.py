@@ -16,6 +16,7 @@ from tests.docs.pages import ROOT, page
 AT_TIMES = {
     "workflows": {"locked"},
     "launches": {"pending", "archived", "reservedtime_secs", "usage"},
+    "reruns": {"by", "why", "keep_budget"},
     "rerun_entries": {"part", "part_of"},
 }
 

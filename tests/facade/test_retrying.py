@@ -18,7 +18,9 @@ from tests.compat.agreement import Ours
 from tests.factories import Stored, make_workflow, together
 
 FAILED = Selection.of(state="FIZZLED")
-OOM = {"kind": "oom", "exit_code": 137, "peak_memory_mb": 4100}
+OOM = {"cause": "oom", "signal": 9}
+#: As a worker notes it at the end of a run.
+KILLED = {"kind": "signal", "signal": 9, "to": "task", "oom_kills": 1}
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def fill(launchpad: LaunchPad) -> Callable[..., None]:
 
 def failure(cause: dict[str, Any], spec: dict[str, Any] | None = None, drawing: str = "A→B") -> Stored:
     stored = make_workflow(drawing, A="FIZZLED")
-    stored.launch_of("A")["cause"] = cause
+    stored.launch_of("A")["failure"] = cause
     stored["A"]["spec"].update(spec or {})
     return stored
 
@@ -91,7 +93,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(launchpad: LaunchPad, fill:
 
 
 def test_what_would_only_fail_again_stays_and_no_command_is_recorded(launchpad: LaunchPad, fill: Callable[..., None]):
-    fill(failure({"kind": "code", "exception": "ValueError"}))
+    fill(failure({"cause": "code", "exception": "ValueError"}))
     (outcome,) = launchpad.retry_failures(FAILED).outcomes
     assert outcome.kind == "skipped"
     assert outcome.text == "attempt 1 failed by code (ValueError): rule 2 (deterministic): it is not retried"
@@ -103,13 +105,13 @@ def test_the_budget_is_used_up_and_a_person_renews_it(launchpad: LaunchPad, fill
     twice = parse_policy(2)
     for _ in range(2):
         assert launchpad.retry_failures(FAILED, policy=twice).changed
-        fail_again(launchpad, 1, OOM)
+        fail_again(launchpad, 1, KILLED)
     assert not launchpad.retry_failures(FAILED, policy=twice).changed
     launchpad.rerun(FAILED, keep_budget=True)
-    fail_again(launchpad, 1, OOM)
+    fail_again(launchpad, 1, KILLED)
     assert not launchpad.retry_failures(FAILED, policy=twice).changed
     launchpad.rerun(FAILED)
-    fail_again(launchpad, 1, OOM)
+    fail_again(launchpad, 1, KILLED)
     assert launchpad.retry_failures(FAILED, policy=twice).changed
     by = [trial.set_aside.by for trial in launchpad.attempt_chain(1) if trial.set_aside]
     assert by == ["policy", "policy", "person", "person", "policy"]
@@ -122,12 +124,12 @@ def test_raised_memory_is_raised_further_the_next_time(launchpad: LaunchPad, fil
         launchpad.retry_failures(FAILED)
         seen.append((firework(launchpad, 1)["state"], firework(launchpad, 1)["spec"]["_queueadapter"]["mem"]))
         if seen[-1][0] == "READY":
-            fail_again(launchpad, 1, OOM)
+            fail_again(launchpad, 1, KILLED)
     assert seen == [("READY", "225G"), ("READY", "256G"), ("FIZZLED", "256G")]
 
 
 def test_the_nearest_policy_wins(launchpad: LaunchPad, fill: Callable[..., None]):
-    own, shared, none = (failure({"kind": "code"}, drawing="A") for _ in range(3))
+    own, shared, none = (failure({"cause": "code"}, drawing="A") for _ in range(3))
     for number, stored in enumerate((own, shared, none), 1):
         stored.fireworks = {number: {**stored.fireworks[1], "fw_id": number, "launches": [number]}}
         stored.launches = {number: {**stored.launches[1], "fw_id": number, "launch_id": number}}
@@ -151,7 +153,7 @@ def test_a_policy_that_cannot_be_read_loses_nothing(launchpad: LaunchPad, fill: 
 def test_a_retry_waits_for_its_delay(launchpad: LaunchPad, fill: Callable[..., None]):
     fill(failure(OOM, drawing="A"))
     launchpad.retry_failures(FAILED, policy=parse_policy(9))
-    fail_again(launchpad, 1, OOM)
+    fail_again(launchpad, 1, KILLED)
     slowly = parse_policy([{"action": "rerun", "delay": "1h"}])
     (outcome,) = launchpad.retry_failures(FAILED, policy=slowly).outcomes
     assert outcome.text.startswith("waits until ")
@@ -169,7 +171,7 @@ def test_a_retry_begins_where_the_rule_says(launchpad: LaunchPad, fill: Callable
 def test_a_host_that_failed_it_does_not_get_it_again(launchpad: LaunchPad, fill: Callable[..., None]):
     from launchpad.model.fworker import FWorker
 
-    fill(failure({"kind": "node"}, drawing="A"))
+    fill(failure({"cause": "node"}, drawing="A"))
     launchpad.retry_failures(FAILED, policy=parse_policy([{"action": "ignore", "exclude_host": True}]))
     assert firework(launchpad, 1)["spec"]["_exclude_hosts"] == ["node7"]
     assert launchpad.claim(FWorker("w"), "/scratch", host="node7") is None
@@ -183,7 +185,7 @@ def test_a_supervisor_is_told_apart(launchpad: LaunchPad, fill: Callable[..., No
     (first,) = launchpad.attempt_chain(1)
     assert first.set_aside is not None
     assert (first.set_aside.by, first.set_aside.command) == ("supervisor", "retry")
-    assert first.set_aside.why == "attempt 1 failed by oom (exit code 137): rule 1: retry 1 of 1"
+    assert first.set_aside.why == "attempt 1 failed by oom (signal 9): rule 1: retry 1 of 1"
 
 
 def test_what_moved_meanwhile_is_not_tried_again(launchpad: LaunchPad, fill: Callable[..., None]):

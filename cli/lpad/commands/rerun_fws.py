@@ -54,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="resume in the old folder itself",
     )
     group.add_argument("--clear-recovery", action="store_true", help="start from scratch, forgetting where to resume")
+    group.add_argument("--keep-budget", action="store_true", help="retries by policy so far go on counting; else they begin anew")
     group.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
     group = parser.add_argument_group("what is not touched by default")
     group.add_argument("--running", action="store_true", help="also what is running; the late results of those runs are not used")
@@ -63,7 +64,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     selection = options.read_changed(args)
-    wishes = {name: getattr(args, name) for name in ("task_level", "recover_mode", "clear_recovery", "running", "revive_held")}
+    wishes = {
+        name: getattr(args, name)
+        for name in ("task_level", "recover_mode", "clear_recovery", "running", "revive_held", "keep_budget")
+    }
     wishes["launch_ids"] = tuple(args.launch_id or ())
     _check_wishes(args, len(selection.fw_ids))
     options.is_confirmed(args)
