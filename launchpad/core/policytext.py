@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from launchpad.core.causes import CAUSES
+from launchpad.core.causekinds import CAUSES
 from launchpad.core.durations import parse_duration
 from launchpad.core.policy import (
     ACTIONS,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launchpad.core.causes import CAUSES
+from launchpad.core.causekinds import CAUSES
 from launchpad.core.defaultpolicy import DEFAULT_POLICY, DEFAULT_RULES
 from launchpad.core.policy import Delay
 from launchpad.core.policytext import parse_policy
