@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from launchpad.core.changes import FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.core.comparison import Group, alike, differences, features_of
+from launchpad.core.documents import read_time
+from launchpad.core.evidence import EVIDENCE_FIELDS
+from launchpad.core.failures import Failures
 from launchpad.core.selection import Selection
 from launchpad.core.states import COMPLETED, FIZZLED
 from launchpad.core.summary import FAILURE_FIELDS, failure
 from launchpad.core.tallies import Period, count_into, last_periods
 from launchpad.errors import UsageError
-from launchpad.store import statistics
+from launchpad.store import reading_queries, statistics
 
 if TYPE_CHECKING:
     from launchpad.store.store import Store
@@ -89,6 +92,56 @@ class Analysing:
             "runs": [one.to_dict() for one in differences(*runs, threshold)],
             "causes": [{"cause": cause, "count": counts[cause], "fw_ids": causes[cause]} for cause in _by_count(counts)],
         }
+
+    def failures(self, selection: Selection | None = None, *, attempts: str = "last") -> dict[str, Any]:
+        """Bring together what failed by signature, as `core.failures.Failures.to_dict` tells it.
+
+        attempts: "last" for the fireworks that are FIZZLED, each by its last attempt; "all" for every failed attempt of the
+        fireworks selected, archived ones too; "unaddressed" for those of these that no later attempt has superseded. Then
+        `since` and `until` say when the attempt failed. Some hundred fireworks at a time, whatever their number.
+        Raises UsageError, BadQuery, ConflictingOptions.
+        """
+        if attempts not in ("last", "all", "unaddressed"):
+            raise UsageError(f"{attempts!r} are no attempts to look at.", hint="Look at last, all or unaddressed.")
+        chosen = Selection(everything=True) if selection is None else selection
+        since, until = (None, None) if attempts == "last" else (chosen.since, chosen.until)
+        wanted = chosen.only_failed() if attempts == "last" else replace(chosen, until=None)
+        found = Failures()
+        fields = ("fw_id", "launches", "archived_launches", "updated_on")
+        for fireworks in reading_queries.find_fireworks(self.store, wanted, fields):
+            for firework, launch in _failed(self.store, fireworks, attempts):
+                when = read_time(launch.get("time_end")) or read_time(firework.get("updated_on"))
+                if when and ((since and when < since) or (until and when >= until)):
+                    continue
+                found.add(firework["fw_id"], launch, when)
+        return found.to_dict()
+
+
+def _failed(
+    store: Store, fireworks: Sequence[Mapping[str, Any]], attempts: str
+) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield the failed attempts of some fireworks, each with its firework."""
+    fields = ("archived.fw_ids", *EVIDENCE_FIELDS)
+    if attempts == "last":
+        last = {max(firework["launches"]): firework for firework in fireworks if firework.get("launches")}
+        for launch in statistics.last_launches(store, list(last), fields):
+            if launch.get("state") == FIZZLED:
+                yield last[launch["launch_id"]], launch
+        return
+    listed = {
+        firework["fw_id"]: {*(firework.get("launches") or ()), *(firework.get("archived_launches") or ())}
+        for firework in fireworks
+    }
+    # FireWorks' tools may drop archived ones from the firework.
+    for launch in store.by_ids(ARCHIVED_LAUNCHES, "archived.fw_ids", listed, fields={"launch_id": 1, "archived.fw_ids": 1}):
+        for fw_id in launch["archived"]["fw_ids"]:
+            listed.get(fw_id, set()).add(launch["launch_id"])
+    of = {launch_id: firework for firework in fireworks for launch_id in listed[firework["fw_id"]]}
+    for launch in statistics.last_launches(store, sorted(of), fields):
+        firework = of[launch["launch_id"]]
+        superseded = max(listed[firework["fw_id"]]) > launch["launch_id"]
+        if launch.get("state") == FIZZLED and not (superseded and attempts == "unaddressed"):
+            yield firework, launch
 
 
 def _cause(launch: Mapping[str, Any]) -> str:

@@ -35,6 +35,7 @@ COMMANDS = (
     "track_fws",
     "report",
     "introspect",
+    "failures",
     "rerun_fws",
     "rerun_wflows",
     "rerun_wflow",
