@@ -186,9 +186,12 @@ class Supervisor:
         self._refused: set[int] = set()
         self._told_states: dict[str, int] = {}
         self._found = supervisions.Found()
+        #: When the batch was begun; what failed before is no flakiness of it.
+        self._since: dt.datetime | None = None
 
     def __iter__(self) -> Iterator[Event]:
         document = self._begin()
+        self._since = document.get("started")
         yield self._event("begun", workflows=len(document.get("workflows", ())), rules=vars(self.rules))
         standing_by = ""
         try:
@@ -217,7 +220,7 @@ class Supervisor:
 
     def results(self) -> Iterator[Result]:
         """Yield what became of each firework of the batch, as it is now."""
-        return supervisions.results(self.store, self._found)
+        return supervisions.results(self.store, self._found, self._since)
 
     def totals(self) -> Totals:
         """Return the batch in numbers, as it is now."""

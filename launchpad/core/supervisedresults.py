@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -75,16 +76,23 @@ class Totals:
 
 
 def result_of(
-    firework: Mapping[str, Any], workflow: str, active: Sequence[Mapping[str, Any]], archived: Sequence[Mapping[str, Any]]
+    firework: Mapping[str, Any],
+    workflow: str,
+    active: Sequence[Mapping[str, Any]],
+    archived: Sequence[Mapping[str, Any]],
+    since: dt.datetime | None = None,
 ) -> Result:
-    """Return what became of a firework; active, archived: its launches with `LAUNCH_FIELDS`, actions in place."""
+    """Return what became of a firework; active, archived: its launches with `LAUNCH_FIELDS`, actions in place.
+
+    since: what was set aside before does not make it flaky.
+    """
     launches = sorted([*archived, *active], key=lambda launch: int(launch["launch_id"]))
     failed = [launch for launch in launches if launch.get("state") == FIZZLED]
     last: Mapping[str, Any] = failed[-1] if failed else {}
     state = str(firework.get("state", ""))
     kind = {FIZZLED: FAILED, DEFUSED: CANCELLED, ARCHIVED: CANCELLED}.get(state, BLOCKED)
     if state == COMPLETED:
-        kind = FLAKY if failed else PASSED
+        kind = FLAKY if any(since is None or _set_aside_on(launch) >= since for launch in failed) else PASSED
     trace = trace_of(last)
     verdict = verdict_of(last) if last else None
     return Result(
@@ -101,6 +109,11 @@ def result_of(
         line=exception_line(trace),
         trace=trace,
     )
+
+
+def _set_aside_on(launch: Mapping[str, Any]) -> dt.datetime:
+    on = get_path(launch, "archived.on")
+    return on if isinstance(on, dt.datetime) else dt.datetime.min.replace(tzinfo=dt.timezone.utc)
 
 
 def totals(results: Iterable[Result]) -> Totals:

@@ -169,12 +169,12 @@ def _seen_outside(store: Store, signature: str, inside: Collection[int]) -> bool
     return False
 
 
-def results(store: Store, found: Found) -> Iterator[Result]:
-    """Yield what became of each firework of a batch, with all its attempts."""
+def results(store: Store, found: Found, since: dt.datetime | None) -> Iterator[Result]:
+    """Yield what became of each firework of a batch, with all its attempts. since: as for `flaky`."""
     fields = dict.fromkeys(("fw_id", "name", "state", "launches", "archived_launches"), 1)
     for ids in chunks(sorted(found.states), RESULTS_AT_ONCE):
         fireworks = sorted(store.by_ids(FIREWORKS, "fw_id", ids, fields=fields), key=lambda firework: int(firework["fw_id"]))
         active, archived = attempts_of(store, fireworks)
         for firework in fireworks:
             fw_id = firework["fw_id"]
-            yield result_of(firework, found.workflows[fw_id], active[fw_id], archived[fw_id])
+            yield result_of(firework, found.workflows[fw_id], active[fw_id], archived[fw_id], since)
