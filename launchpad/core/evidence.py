@@ -25,7 +25,7 @@ EVIDENCE_FIELDS = (
 #: How many of the last lines that a program printed are believed to be about its end.
 LAST_WORDS = 3
 
-_EXIT_CODE = re.compile(r"(?:[Rr]eturn code:? ?|non-zero exit status |exit status |exit code )\[?(-?\d+)")
+_EXIT_CODE = re.compile(r"(?:[Rr]eturn code:? ?|non-zero exit status |exit status |exit code )\[?(?:-?\d+, )*(-?\d+)")
 _DIED_WITH = re.compile(r"died with <Signals\.\w+: (\d+)>")
 _EXITED = re.compile(r"^(\d+)$")
 #: Exceptions that only pass on how a program ended.

@@ -147,7 +147,7 @@ def test_what_an_exception_was_raised_from_counts_and_what_was_being_handled_doe
 
 def test_a_launch_of_fireworks_is_judged_from_its_stack_trace():
     trace = "Traceback (most recent call last):\nRuntimeError: ScriptTask fizzled! Return code: {}\n"
-    assert [judge(launch(trace.format(code))).exit_code for code in ("2", "[3]")] == [2, 3]
+    assert [judge(launch(trace.format(code))).exit_code for code in ("2", "[3]", "[0, 0, 4]")] == [2, 3, 4]
     assert judge(launch(trace.format("2"))).cause == "exit_code"
 
 

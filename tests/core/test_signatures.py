@@ -50,6 +50,7 @@ def test_the_corpus_is_there():
         ("E: The script './a' failed (return code 1).", "E: The script './a' failed (return code 2)."),
         ("E: The script './a' failed (return code 1).", "E: The script './b' failed (return code 1)."),
         ("CalledProcessError: returned non-zero exit status 2.", "CalledProcessError: returned non-zero exit status 137."),
+        ("RuntimeError: Return code: [0, 2]", "RuntimeError: Return code: [0, 3]"),
         ("OSError: [Errno 28] No space", "OSError: [Errno 5] No space"),
         ("urllib.error.HTTPError: HTTP Error 404", "urllib.error.HTTPError: HTTP Error 500"),
         ("E: no such file: /a/b/POSCAR", "E: no such file: /a/b/WAVECAR"),
