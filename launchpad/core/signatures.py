@@ -55,7 +55,8 @@ _REPLACED = (
 
 #: Numbers that are names of failures stay; others do not, nor do long ones at the end of a word.
 _NUMBERS = re.compile(
-    r"(?P<kept>(?:(?:exit|return|status|error)[ _-]?(?:code|status)|\b(?:exit|code|status|errno|signal|error)\b)[:= ]*\[?-?\d+(?:, -?\d+)*\b)"
+    r"(?P<kept>(?:(?:exit|return|status|error)[ _-]?(?:code|status)|\b(?:exit|code|status|errno|signal|error)\b)"
+    r"[:= ]*\[?-?\d+(?:, -?\d+)*\b)"
     r"|(?<![\w.])[-+]?(?:\d+(?:[.,_]\d+)*\.?|\.\d+)(?:[eE][-+]?\d+)?"
     r"|(?<=[A-Za-z_])\d{3,}",
     re.IGNORECASE,
