@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from launchpad.core import summary
@@ -49,6 +50,13 @@ class Reading:
         order = order_of(selection, sort or ()) or [("fw_id", 1)]
         batches = select_fw_ids(self.store.backend, selection, sort=order, limit=limit)
         return [fw_id for batch in batches for fw_id in batch]
+
+    def chosen_among(self, fw_ids: Iterable[int], selection: Selection) -> set[int]:
+        """Return those of these fireworks that are selected, too; an empty selection selects all."""
+        among = set(fw_ids) & set(selection.fw_ids) if selection.fw_ids else set(fw_ids)
+        if selection.is_empty or selection.nothing or not among:
+            return set() if selection.nothing else among
+        return set(self.select_fw_ids(replace(selection, fw_ids=tuple(sorted(among)))))
 
     def count_fireworks(self, selection: Selection, limit: int = 0) -> int:
         """Return how many fireworks are selected, counting at most `limit`."""

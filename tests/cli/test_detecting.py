@@ -45,6 +45,25 @@ def test_what_nobody_hears_of_any_more_is_shown_and_nothing_changed(lpad, lost):
     assert lost.contents() == before
 
 
+def test_lost_runs_are_chosen_as_fireworks_are_everywhere(lpad, scene):
+    scene.workflow("RUNNING", live=False, name="one", names="A")
+    scene.workflow("RUNNING", live=False, name="two", names="B")
+    assert lpad("detect_lostruns", "-d", "ids").json == [1, 2]
+    for selection in (["-i", "2"], ["-n", "B"], ["--wf", "2"], ["-q", '{"name": "B"}'], ["-i", "2-3", "-s", "RUNNING"]):
+        assert lpad("detect_lostruns", "-d", "ids", *selection).json == [2]
+    assert lpad("detect_lostruns", "-d", "ids", "-i", "1", "-n", "B").json == []
+    assert lpad("detect_lostruns", "--fizzle", "-n", "B", "--host", "node7").status == 0
+    assert scene.states() == {1: "RUNNING", 2: "FIZZLED"}
+
+
+def test_reservations_are_chosen_as_fireworks_are_everywhere(lpad, scene):
+    scene.workflow("RESERVED", names="A")
+    scene.workflow("RESERVED", names="B")
+    assert lpad("detect_unreserved", "--time", "0", "-d", "ids", "-n", "B").json == [2]
+    assert lpad("detect_unreserved", "--time", "0", "--rerun", "-i", "2").status == 0
+    assert scene.states() == {1: "RESERVED", 2: "READY"}
+
+
 def test_where_nothing_is_lost_that_is_said(lpad, scene):
     scene.workflow("RUNNING")
     result = lpad("detect_lostruns")

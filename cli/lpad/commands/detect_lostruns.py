@@ -9,6 +9,7 @@ Examples:
   lpad detect_lostruns --fizzle
   lpad detect_lostruns --rerun --task-level --copy-data
   lpad detect_lostruns -d ids --min_runtime 2d
+  lpad detect_lostruns --fizzle --host 'n17*'
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ COLUMNS = ("fw_id", "name", "state", "launch_id", "host", "last_heard", "runtime
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    which = parser.add_argument_group("which runs")
+    options.add_selection(parser, order=False)
+    which = parser.add_argument_group("which runs, of all fireworks where none are chosen")
     which.add_argument(
         "--time", type=options.seconds, metavar="TIME", help="runs of FireWorks: how long after the last ping (default 4h)"
     )
@@ -42,7 +44,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--max_runtime", type=options.seconds, metavar="TIME", help="only those that ran at most so long: 3600, 2h"
     )
     which.add_argument("--min_runtime", type=options.seconds, metavar="TIME", help="only those that ran at least so long")
-    which.add_argument("-q", "--query", metavar="QUERY", help="only fireworks that match")
     which.add_argument("-lq", "--launch_query", metavar="QUERY", help="only launches that match")
     what = parser.add_argument_group("what is done")
     what.add_argument("--fizzle", action="store_true", help="make them FIZZLED, with the cause that they were lost")
@@ -66,14 +67,16 @@ def run(args: argparse.Namespace) -> int:
     if args.task_level and not args.rerun:
         raise ConflictingOptions("--task-level says how fireworks are rerun.", hint="Add --rerun.")
     options.is_confirmed(args)
-    query, launch_query = (
-        read_query(text, option=option) if text else None for text, option in ((args.query, "-q"), (args.launch_query, "-lq"))
-    )
+    selection = options.read_selection(args)
+    launch_query = read_query(args.launch_query, option="-lq") if args.launch_query else None
     bounds = {"expiration_secs": args.time, "max_runtime": args.max_runtime, "min_runtime": args.min_runtime}
     with session.open_launchpad(args) as launchpad:
-        found = launchpad.find_lost_runs(**bounds, query=query, launch_query=launch_query)
+        found = launchpad.find_lost_runs(**bounds, query=selection.query, launch_query=launch_query)
         runs = [run for batch in found for run in batch]
-        inconsistent = [fw_id for batch in launchpad.find_inconsistent(query=query) for fw_id in batch]
+        inconsistent = [fw_id for batch in launchpad.find_inconsistent(query=selection.query) for fw_id in batch]
+        chosen = launchpad.chosen_among([*(run.fw_id for run in runs), *inconsistent], selection)
+        runs = [run for run in runs if run.fw_id in chosen]
+        inconsistent = [fw_id for fw_id in inconsistent if fw_id in chosen]
         doing = not args.dry_run and (args.fizzle or args.rerun or args.refresh)
         report = act(args, launchpad, runs, inconsistent) if doing else None
         if report is None:

@@ -19,6 +19,7 @@ COLUMNS = ("fw_id", "name", "reservation_id", "launch_id", "since")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    options.add_selection(parser, order=False)
     parser.add_argument("--time", type=options.seconds, metavar="TIME", help="reserved for so long at least (default 14d)")
     parser.add_argument("--rerun", action="store_true", help="set them back; their jobs in the queue are not cancelled")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
@@ -30,8 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     options.is_confirmed(args)
+    choice = options.read_selection(args)
     with session.open_launchpad(args) as launchpad:
         found = [reservation for batch in launchpad.find_unreserved(args.time) for reservation in batch]
+        chosen = launchpad.chosen_among([reservation.fw_id for reservation in found], choice)
+        found = [reservation for reservation in found if reservation.fw_id in chosen]
         fw_ids = [reservation.fw_id for reservation in found]
         if args.rerun and found:
             if len(found) > launchpad.settings.pw_check_num and not args.dry_run:
