@@ -134,6 +134,7 @@ def carry_out(
     aborted = [entry for entry in entries if decided[entry.entry_id] in (ABORTING, ABORTED)]
     _take_back(store, aborted)
     # Closed while we were on the way: a lock that names it was taken too late.
+    _unlock(store, [entry for entry in entries if decided[entry.entry_id] in (APPLIED, GONE)])
     remove(store, committed)
     staying = [entry for entry in committed if not entry.removed]
     _insert_waiting(store, staying)

@@ -21,7 +21,7 @@ pytest.importorskip("shtab")
 
 #: What is typed before TAB, and the one way to go on.
 UNIQUE = [
-    ("lpad rerun_w", "rerun_wflows"),
+    ("lpad rerun_f", "rerun_fws"),
     ("lpad rerun_fws -s FIZ", "FIZZLED"),
     ("lpad get_fws -s RUN", "RUNNING"),
     ("lpad get_fws -o ya", "yaml"),

@@ -134,10 +134,10 @@ each_operation = pytest.mark.parametrize("operation", ALL, ids=lambda operation:
 @each_operation
 def test_a_write_whose_answer_was_lost_does_no_more_the_second_time(quick_uri: str, operation: Operation) -> None:
     trial, ways = Trial(quick_uri, operation), itertools.cycle(MEANWHILE)
-    # Every third of its writes, from the first on, in one way each; every one in every way in `make soak`.
+    # Every sixth of its writes, from the first on, in one way each; every one in every way in `make soak`.
     number = 1
     while lose_an_answer(trial, number, next(ways)):
-        number += 3
+        number += 6
     assert number > 1, "the operation writes nothing"
 
 
