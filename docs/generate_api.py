@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import re
 import sys
@@ -15,7 +14,7 @@ PAGE = HERE / "api.md"
 
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "cli"), str(HERE)]
 
-from generate_cli import escaped  # noqa: E402 (not found before)
+from generate_cli import escaped, write_or_check  # noqa: E402 (not found before)
 
 import launchpad as library  # noqa: E402
 from launchpad import errors  # noqa: E402
@@ -201,17 +200,5 @@ def _code(text: str, language: str = "python") -> str:
     return f"```{language}\n{text}\n```"
 
 
-def main() -> int:
-    """Write the page, or check it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit with status 1 if the page is not up to date")
-    if not parser.parse_args().check:
-        PAGE.write_text(page(), encoding="utf-8")
-    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page():
-        print(f"{PAGE.name} is not up to date; run: python docs/generate_api.py", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, page, "generate_api.py"))

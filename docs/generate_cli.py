@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -91,17 +91,17 @@ def escaped(text: str) -> str:
     return "".join(part + (f"`{code[number]}`" if number < len(code) else "") for number, part in enumerate(plain))
 
 
-def main() -> int:
-    """Write the page, or check it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def write_or_check(page_path: Path, make: Callable[[], str], script: str) -> int:
+    """Write a page, or, with --check on the command line, only see whether it is up to date; return the exit status."""
+    parser = argparse.ArgumentParser(description=f"Make docs/{page_path.name}.")
     parser.add_argument("--check", action="store_true", help="exit with status 1 if the page is not up to date")
     if not parser.parse_args().check:
-        PAGE.write_text(page(), encoding="utf-8")
-    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page():
-        print(f"{PAGE.name} is not up to date; run: python docs/generate_cli.py", file=sys.stderr)
+        page_path.write_text(make(), encoding="utf-8")
+    elif not page_path.exists() or page_path.read_text(encoding="utf-8") != make():
+        print(f"{page_path.name} is not up to date; run: python docs/{script}", file=sys.stderr)
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, page, "generate_cli.py"))

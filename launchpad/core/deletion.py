@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from launchpad.core.archiving import counted, interruptions, live_runs, refusal
 from launchpad.core.changes import Plan
 from launchpad.core.holds import deepest_first, exists, field_change
@@ -34,8 +32,3 @@ def plan_delete(snapshot: Snapshot, *, running: bool, run_expiration_seconds: fl
         guard=snapshot.guard(),
         outcomes=(workflow_outcome(snapshot, "changed", text, after="deleted", warnings=interruptions(snapshot, live)),),
     )
-
-
-def with_warnings(plan: Plan, warnings: tuple[str, ...]) -> Plan:
-    """Return a plan whose lines say more."""
-    return replace(plan, outcomes=tuple(replace(line, warnings=(*line.warnings, *warnings)) for line in plan.outcomes))

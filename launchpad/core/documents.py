@@ -75,6 +75,17 @@ def get_path(document: Mapping[str, Any], path: str) -> Any:
     return value
 
 
+def put_path(document: Document, path: str, value: Any) -> None:
+    """Set the value at a dotted path of sub-documents, in place; ABSENT takes it away."""
+    *above, last = path.split(".")
+    for key in above:
+        document = document.setdefault(key, {})
+    if value is ABSENT:
+        document.pop(last, None)
+    else:
+        document[last] = value
+
+
 def action_of(document: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return an action with every key, whatever version wrote it."""
     return {**EMPTY_ACTION, **(document or {})}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from launchpad.core.changes import FIREWORKS, Change, Outcome, Plan
-from launchpad.core.documents import ABSENT, get_path
+from launchpad.core.documents import get_path, put_path
 from launchpad.core.draft import Draft
 from launchpad.core.holds import deepest_first
 from launchpad.core.refresh import refresh
@@ -91,14 +91,7 @@ def _as_planned(snapshot: Snapshot, changes: Mapping[int, Change]) -> Snapshot:
 def _changed(document: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     changed = copy.deepcopy(dict(document))
     for path, value in fields.items():
-        *above, last = path.split(".")
-        place = changed
-        for key in above:
-            place = place.setdefault(key, {})
-        if value is ABSENT:
-            place.pop(last, None)
-        else:
-            place[last] = value
+        put_path(changed, path, value)
     return changed
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from launchpad.core.changes import FIREWORKS, Change, Plan
 from launchpad.core.dictmods import ARROW
-from launchpad.core.documents import ABSENT, action_of, get_path, iso
+from launchpad.core.documents import action_of, get_path, iso, put_path
 from launchpad.core.draft import changed_fields
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import COMPLETED
@@ -111,21 +111,11 @@ def _cleaned(
     if "spec" in after and own:  # taken whole: what the plan itself changes in it must be in there
         whole = {**there.after}
         for path in own:
-            _put(spec, path.removeprefix("spec.").split("."), whole.pop(path))
+            put_path(spec, path.removeprefix("spec."), whole.pop(path))
         was = {path: value for path, value in there.before.items() if path not in own}
         return {**changes, receiver: replace(there, before={**was, "spec": stored}, after={**whole, "spec": spec})}
     merged = replace(there, before={**before, **there.before}, after={**after, **there.after})
     return {**changes, receiver: merged}
-
-
-def _put(spec: Spec, keys: Sequence[str], value: Any) -> None:
-    *above, last = keys
-    for key in above:
-        spec = spec.setdefault(key, {})
-    if value is ABSENT:
-        spec.pop(last, None)
-    else:
-        spec[last] = value
 
 
 def take_back(spec: Spec, action: Action, kept: Sequence[Action] = ()) -> None:

@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from launchpad.core.causekinds import CAUSES, LOST
@@ -84,33 +84,30 @@ def _id_or_range(part: str, option: str, where: str, hint: str) -> range:
 
 def parse_states(text: str, option: str = "") -> tuple[str, ...]:
     """Return the states of a text such as ``fizzled,Running``, in capitals, each once. Raises UnknownState."""
-    states: dict[str, None] = {}
-    for part in _parts(text):
-        state = part.upper()
-        if state not in STATES:
-            near = difflib.get_close_matches(state, STATES, n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]}?" if near else f"The states are {', '.join(STATES)}."
-            raise UnknownState(_of(option, f"There is no state {shorten(part)!r}."), hint=hint)
-        states[state] = None
-    if not states:
-        raise UnknownState(_of(option, "No state is given."), hint=f"The states are {', '.join(STATES)}.")
-    return tuple(states)
+    return _words(text, option, STATES, "state", str.upper, UnknownState)
 
 
 def parse_causes(text: str, option: str = "") -> tuple[str, ...]:
     """Return the causes of a text such as ``oom,node``, each once. Raises BadQuery."""
-    causes: dict[str, None] = {}
-    known = (*CAUSES, LOST)
+    return _words(text, option, (*CAUSES, LOST), "cause", lambda part: part.lower().replace("-", "_"), BadQuery)
+
+
+def _words(
+    text: str, option: str, known: Sequence[str], noun: str, written: Callable[[str], str], error: Callable[..., Exception]
+) -> tuple[str, ...]:
+    """Return the words of a list, as they are written, each once; raise `error` for one that is not known, and for none."""
+    words: dict[str, None] = {}
+    choices = f"The {noun}s are {', '.join(known)}."
     for part in _parts(text):
-        cause = part.lower().replace("-", "_")
-        if cause not in known:
-            near = difflib.get_close_matches(cause, known, n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]}?" if near else f"The causes are {', '.join(known)}."
-            raise BadQuery(_of(option, f"There is no cause {shorten(part)!r}."), hint=hint)
-        causes[cause] = None
-    if not causes:
-        raise BadQuery(_of(option, "No cause is given."), hint=f"The causes are {', '.join(known)}.")
-    return tuple(causes)
+        word = written(part)
+        if word not in known:
+            near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+            hint = f"Did you mean {near[0]}?" if near else choices
+            raise error(_of(option, f"There is no {noun} {shorten(part)!r}."), hint=hint)
+        words[word] = None
+    if not words:
+        raise error(_of(option, f"No {noun} is given."), hint=choices)
+    return tuple(words)
 
 
 def parse_exit_codes(text: str, option: str = "") -> tuple[tuple[int, int], ...]:

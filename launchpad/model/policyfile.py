@@ -34,7 +34,8 @@ def settings_policy(value: Any, origin: str) -> Policy:
 def read_policy_file(path: Path) -> Policy:
     """Return the policy of a file; it may be a my_launchpad.yaml that holds one. Raises BadPolicy, ConfigurationError."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as stream:
+            raw = stream.read(LARGEST_FILE + 1)
         text = raw.decode("utf-8")
     except OSError as problem:
         raise ConfigurationError(f"Cannot read the policy {path}: {problem.strerror}.") from None

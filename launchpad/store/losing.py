@@ -64,8 +64,9 @@ def silent_runs(
     """
     # Strings that stand for times are compared as far as the second: FireWorks writes them in two forms.
     heard = {"state": RUNNING, "updated_on": {"$gte": (since + dt.timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S")}}
-    unheard = {"lease": {"$exists": False}, "state_history": {"$not": {"$elemMatch": heard}}}
-    silent: dict[str, Any] = {"state": RUNNING, "$or": [{"lease.expires": {"$lte": store.now()}}, unheard]}
+    unheard = {"lease": None, "state_history": {"$not": {"$elemMatch": heard}}}
+    over = {"lease": {"$ne": None}, "lease.expires": {"$not": {"$gt": store.now()}}}
+    silent: dict[str, Any] = {"state": RUNNING, "$or": [over, unheard]}
     conditions = all_of([silent, resolved(launch_query) if launch_query else {}])
     also = {"$and": [resolved(query)]} if query else {}
     for page in pages(store.backend, LAUNCHES, conditions, "launch_id", tuple(LAUNCH), BATCH):

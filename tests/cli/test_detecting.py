@@ -56,6 +56,19 @@ def test_lost_runs_are_chosen_as_fireworks_are_everywhere(lpad, scene):
     assert scene.states() == {1: "RUNNING", 2: "FIZZLED"}
 
 
+def test_in_launches_mode_a_query_on_lost_runs_speaks_of_their_launches(lpad, scene):
+    scene.workflow("RUNNING", live=False, names="A")
+    assert lpad("detect_lostruns", "-d", "ids", "-lm", "-q", '{"host": "node7"}').json == [1]
+    assert lpad("detect_lostruns", "-d", "ids", "-lm", "-q", '{"host": "node8"}').json == []
+
+
+@pytest.mark.parametrize("lease", [None, {"token": "t", "host": "node7"}], ids=["no lease", "a lease without an end"])
+def test_a_silent_run_is_lost_however_its_lease_is_written(lpad, scene, pad, lease):
+    scene.workflow("RUNNING", live=False, names="A")
+    pad.store.backend.find_one_and_update("launches", {"launch_id": 1}, {"$set": {"lease": lease}})
+    assert lpad("detect_lostruns", "-d", "ids").json == [1]
+
+
 def test_reservations_are_chosen_as_fireworks_are_everywhere(lpad, scene):
     scene.workflow("RESERVED", names="A")
     scene.workflow("RESERVED", names="B")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,22 +14,7 @@ from launchpad.errors import ConflictingOptions, EmptySelection, NoCheckpoint, U
 from launchpad.launchpad import LaunchPad
 from launchpad.store.backend import Step
 from tests.compat.agreement import Ours
-from tests.factories import Stored, make_launch, make_workflow, together
-
-
-@pytest.fixture
-def launchpad(store_uri: str) -> Iterator[LaunchPad]:
-    with LaunchPad.open(store_uri) as launchpad:
-        launchpad.reset(require_password=False)
-        yield launchpad
-
-
-@pytest.fixture
-def fill(launchpad: LaunchPad) -> Callable[..., None]:
-    def fill(*stored: Stored) -> None:
-        Ours(launchpad).load(together(*stored))
-
-    return fill
+from tests.factories import Stored, make_launch, make_workflow
 
 
 def fireworks(launchpad: LaunchPad) -> dict[int, dict[str, Any]]:

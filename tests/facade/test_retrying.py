@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,27 +15,12 @@ from launchpad.core.selection import Selection
 from launchpad.errors import UnknownFirework
 from launchpad.launchpad import LaunchPad
 from tests.compat.agreement import Ours
-from tests.factories import Stored, make_workflow, together
+from tests.factories import Stored, make_workflow
 
 FAILED = Selection.of(state="FIZZLED")
 OOM = {"cause": "oom", "signal": 9}
 #: As a worker notes it at the end of a run.
 KILLED = {"kind": "signal", "signal": 9, "to": "task", "oom_kills": 1}
-
-
-@pytest.fixture
-def launchpad(store_uri: str) -> Iterator[LaunchPad]:
-    with LaunchPad.open(store_uri) as launchpad:
-        launchpad.reset(require_password=False)
-        yield launchpad
-
-
-@pytest.fixture
-def fill(launchpad: LaunchPad) -> Callable[..., None]:
-    def fill(*stored: Stored) -> None:
-        Ours(launchpad).load(together(*stored))
-
-    return fill
 
 
 def failure(cause: dict[str, Any], spec: dict[str, Any] | None = None, drawing: str = "A→B") -> Stored:

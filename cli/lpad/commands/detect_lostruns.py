@@ -71,9 +71,9 @@ def run(args: argparse.Namespace) -> int:
     launch_query = read_query(args.launch_query, option="-lq") if args.launch_query else None
     bounds = {"expiration_secs": args.time, "max_runtime": args.max_runtime, "min_runtime": args.min_runtime}
     with session.open_launchpad(args) as launchpad:
-        found = launchpad.find_lost_runs(**bounds, query=selection.query, launch_query=launch_query)
+        found = launchpad.find_lost_runs(**bounds, launch_query=launch_query)
         runs = [run for batch in found for run in batch]
-        inconsistent = [fw_id for batch in launchpad.find_inconsistent(query=selection.query) for fw_id in batch]
+        inconsistent = [fw_id for batch in launchpad.find_inconsistent() for fw_id in batch]
         chosen = launchpad.chosen_among([*(run.fw_id for run in runs), *inconsistent], selection)
         runs = [run for run in runs if run.fw_id in chosen]
         inconsistent = [fw_id for fw_id in inconsistent if fw_id in chosen]
