@@ -83,7 +83,7 @@ class Batching:
     store: Store
     settings: Settings
 
-    if TYPE_CHECKING:  # of `Working` and `Recording`, beside which this class always stands
+    if TYPE_CHECKING:  # of `Ending` and `Recording`, beside which this class always stands
 
         def follow_up(self, launch_ids: Iterable[int], *, patience: float = 5.0) -> bool: ...
         def open_record(self, command: str, selection: str, reason: str, **more: Any) -> str: ...

@@ -44,7 +44,7 @@ class Recovering(Batching):
     store: Store
     settings: Settings
 
-    if TYPE_CHECKING:  # of `Working`, beside which this class always stands
+    if TYPE_CHECKING:  # of `Ending`, beside which this class always stands
 
         def follow_up(self, launch_ids: Iterable[int], *, patience: float = 5.0) -> bool: ...
         def retry_recent_failures(self) -> list[str]: ...
