@@ -113,7 +113,7 @@ class Upkeep:
             "command": commands.get(lock["entry"]),
             "operation": lock["operation"],
             "since": lock["since"],
-            "lease": lock["since"] + owners.LEASE,
+            "lease": owners.lease_end(lock),
             "dead": owners.is_dead(lock, self.store.now()),
         }
 

@@ -44,6 +44,7 @@ from launchpad.store.entries import (
     removal,
 )
 from launchpad.store.leases import unfollow
+from launchpad.store.locks import Leases
 from launchpad.store.mirroring import Copies, copies_ahead, mirror, mirror_back
 from launchpad.store.names import ENTRIES
 from launchpad.store.removing import remove
@@ -126,8 +127,10 @@ def carry_out(
     """
     if not entries:
         return {}
+    leases = Leases(store, entries)
     pending = [entry for entry in entries if entry.state == PENDING]
     fitting = _make_changes(store, pending, [] if refused is None else refused)
+    leases.keep()
     decided = {entry.entry_id: entry.state for entry in entries if entry.state != PENDING} | _decide(store, pending, fitting)
     committed = [entry for entry in entries if decided[entry.entry_id] == COMMITTED]
     # Also one that is marked as aborted: its owner may have been so late that he took the lock after that.
@@ -135,12 +138,14 @@ def carry_out(
     _take_back(store, aborted)
     # Closed while we were on the way: a lock that names it was taken too late.
     _unlock(store, [entry for entry in entries if decided[entry.entry_id] in (APPLIED, GONE)])
+    leases.keep()
     remove(store, committed)
     staying = [entry for entry in committed if not entry.removed]
-    _insert_waiting(store, staying)
-    archive(store, staying)
-    bring_back(store, listed_anew(change for entry in staying for change in entry.changes))
+    for step in (_insert_waiting, archive, _bring_back):
+        step(store, staying)
+        leases.keep()
     mirror(store, [entry for entry in staying if not mirrored.get(entry.entry_id)])
+    leases.keep()
     _make_ready(store, staying)
     _unlock(store, staying)
     store.write(ENTRIES, closing((entry.entry_id, entry.rerun_id) for entry in committed if not entry.in_lock))
@@ -294,6 +299,10 @@ def _insert_waiting(store: Store, entries: Sequence[Entry]) -> None:
                     key = KEY_FIELD[collection]
                     operations.append(Update({key: document[key]}, {"$setOnInsert": _without(document, key)}, upsert=True))
         store.write(collection, operations)
+
+
+def _bring_back(store: Store, entries: Sequence[Entry]) -> None:
+    bring_back(store, listed_anew(change for entry in entries for change in entry.changes))
 
 
 def _without(document: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -9,11 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-#: A change takes seconds: a lock of another machine that is older counts as left behind.
+#: A lock of another machine that was not renewed for so long counts as left behind. Most changes take seconds.
 LEASE = dt.timedelta(seconds=120)
 
 #: How much the clocks of the database and of this machine may differ when the ages of a lock and of a process are compared.
 CLOCKS = dt.timedelta(seconds=10)
+
+
+def lease_end(lock: Mapping[str, Any], lease: dt.timedelta = LEASE) -> dt.datetime:
+    """Return until when the owner of a lock of ours has said to be at work."""
+    heard: dt.datetime = lock.get("renewed") or lock["since"]
+    return heard + lease
 
 
 def is_dead(lock: Mapping[str, Any], now: dt.datetime, lease: dt.timedelta = LEASE) -> bool:
@@ -21,7 +27,7 @@ def is_dead(lock: Mapping[str, Any], now: dt.datetime, lease: dt.timedelta = LEA
     host, _, pid = str(lock.get("owner", "")).rpartition(":")
     since = lock["since"]
     if host != socket.gethostname() or not pid.isdigit():
-        return bool(since + lease < now)
+        return lease_end(lock, lease) < now
     if not _exists(int(pid)):
         return True
     started = _started(int(pid))
