@@ -3,6 +3,7 @@
     LaunchpadError                     1
     ├── UsageError                    64
     │   ├── BadQuery  UnknownState  BadIds  EmptySelection  ConflictingOptions
+    │   ├── BadSteps  UnknownSteps
     ├── BadDocument (ValueError)       1
     │   ├── BadWorkflow  BadTask  BadPolicy  DocumentTooLarge
     ├── ConfigurationError             1
@@ -56,6 +57,14 @@ class UnknownState(UsageError):
 
 class BadIds(UsageError):
     """Ids that cannot be read."""
+
+
+class BadSteps(UsageError):
+    """A selection of steps that cannot be read."""
+
+
+class UnknownSteps(UsageError):
+    """A selection of steps names what is not in the workflow."""
 
 
 class EmptySelection(UsageError):

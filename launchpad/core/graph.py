@@ -34,14 +34,11 @@ class Graph:
 
     def reach(self, start: Iterable[int], enter: Callable[[int], bool] = lambda fw_id: True) -> list[int]:
         """Return `start` and everything below it that `enter` lets in, nearest first."""
-        seen = dict.fromkeys(start)
-        queue = deque(seen)
-        while queue:  # not recursive: a chain may be longer than Python's stack
-            for child in self.children[queue.popleft()]:
-                if child not in seen and enter(child):
-                    seen[child] = None
-                    queue.append(child)
-        return list(seen)
+        return _walk(start, self.children, enter)
+
+    def reach_up(self, start: Iterable[int], enter: Callable[[int], bool] = lambda fw_id: True) -> list[int]:
+        """Return `start` and everything above it that `enter` lets in, nearest first."""
+        return _walk(start, self.parents, enter)
 
     def depths(self, among: Iterable[int]) -> dict[int, int]:
         """Return for each of `among` its longest distance from a root of that part: children are always deeper."""
@@ -71,6 +68,17 @@ class Graph:
         if len(ordered) < len(chosen):
             ordered += sorted(chosen - set(ordered))
         return ordered
+
+
+def _walk(start: Iterable[int], links: Mapping[int, Sequence[int]], enter: Callable[[int], bool]) -> list[int]:
+    seen = dict.fromkeys(start)
+    queue = deque(seen)
+    while queue:  # not recursive: a chain may be longer than Python's stack
+        for neighbour in links[queue.popleft()]:
+            if neighbour not in seen and enter(neighbour):
+                seen[neighbour] = None
+                queue.append(neighbour)
+    return list(seen)
 
 
 def check_acyclic(links: Mapping[int, Iterable[int]], names: Mapping[int, str] | None = None) -> None:
