@@ -1,4 +1,4 @@
-"""Fireworks of a workflow chosen by name and by what lies above and below them: ``relax*``, ``*static``, ``++7``, ``state:FIZZLED+``.
+"""Fireworks of a workflow chosen by name and by what lies above and below them: ``relax*``, ``++7``, ``state:FIZZLED+``.
 
 A selection is a list of parts, apart by commas; chosen is what any of them names. A part is a *base* with marks around it:
 
