@@ -37,14 +37,19 @@ class Analysing:
     store: Store
 
     def report(
-        self, collection: str = "fws", interval: str = "days", num_intervals: int = 5, query: Mapping[str, Any] | None = None
+        self,
+        collection: str = "fws",
+        interval: str = "days",
+        num_intervals: int = 5,
+        query: Mapping[str, Any] | None = None,
+        selection: Selection | None = None,
     ) -> list[Period]:
         """Count by state what came into its state in each of the last periods; the oldest first, the present one last.
 
         collection: "fws", "wflows" or "launches". A firework or workflow counts where its state changed last; a launch where it
         ended, or began if it still runs; launches that reruns archived count, too. interval: "minutes", "hours", "days",
-        "weeks", "months" or "years", as the calendar has them, in UTC. query: only what it matches. Nothing is kept in memory but
-        the counts. Raises UsageError, BadQuery.
+        "weeks", "months" or "years", as the calendar has them, in UTC. query: only what it matches. selection: only these
+        fireworks or workflows; of launches, its query speaks of them, all else of their fireworks. Raises UsageError, BadQuery.
 
         >>> period = launchpad.report(num_intervals=1)[0]
         >>> period.count, period.success
@@ -52,8 +57,11 @@ class Analysing:
         """
         if collection not in COLLECTIONS:
             raise UsageError(f"{collection!r} cannot be reported on.", hint="Report on fws, wflows or launches.")
+        chosen = selection or Selection()
+        if query:
+            chosen = replace(chosen, query={"$and": [query, chosen.query]} if chosen.query else query)
         periods = last_periods(self.store.now(), interval, num_intervals)
-        count_into(periods, statistics.states_since(self.store, COLLECTIONS[collection], periods[0].start, query))
+        count_into(periods, statistics.states_since(self.store, COLLECTIONS[collection], periods[0].start, chosen))
         return periods
 
     def introspect(self, selection: Selection | None = None, *, limit: int = 100, threshold: float = 10.0) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from launchpad.core.changes import Outcome, Plan
@@ -20,7 +20,7 @@ from launchpad.core.selection import Selection
 from launchpad.core.selectiontext import shorten_ids
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ENDED, FIZZLED, RESERVED, RUNNING
-from launchpad.errors import UnknownLaunch
+from launchpad.errors import ConflictingOptions, UnknownLaunch
 from launchpad.operating import Operating
 from launchpad.store import leases, losing, reading_queries
 from launchpad.store.changing import change_workflows
@@ -187,11 +187,25 @@ class Detecting(Operating):
                 yield {"fw_id": firework["fw_id"], "name": firework.get("name"), "state": firework["state"], "qid": qid}
 
     def cancel_reservations(
-        self, selection: Selection, *, dry_run: bool = False, reason: str = "", progress: Callable[[int], Any] | None = None
+        self,
+        selection: Selection,
+        *,
+        dry_run: bool = False,
+        reason: str = "",
+        progress: Callable[[int], Any] | None = None,
+        keep_plan: bool = False,
     ) -> Report:
-        """Set RESERVED fireworks back to READY; their jobs in the queue are not cancelled. Others that are selected are left."""
-        reserved = Selection(**{**vars(selection), "states": (RESERVED,)})
-        return self.rerun(reserved, rerun_duplicates=False, dry_run=dry_run, reason=reason, progress=progress)
+        """Set RESERVED fireworks back to READY; their jobs in the queue are not cancelled. Others that are selected are left.
+
+        The arguments are those of `rerun`. Raises EmptySelection, ConflictingOptions for other states that are asked for.
+        """
+        if selection.states and RESERVED not in selection.states:
+            asked = " or ".join(selection.states)
+            raise ConflictingOptions(f"Only what is {RESERVED} can be cancelled, not what is {asked}.", hint="Leave -s out.")
+        reserved = replace(selection.require(), states=(RESERVED,))
+        return self.rerun(
+            reserved, rerun_duplicates=False, dry_run=dry_run, reason=reason, progress=progress, keep_plan=keep_plan
+        )
 
     # FireWorks' methods of the same concepts
 

@@ -52,9 +52,10 @@ class Reading:
         return [fw_id for batch in batches for fw_id in batch]
 
     def chosen_among(self, fw_ids: Iterable[int], selection: Selection) -> set[int]:
-        """Return those of these fireworks that are selected, too; an empty selection selects all."""
+        """Return those of these fireworks that are selected, too; an empty selection selects all, up to its limit."""
         among = set(fw_ids) & set(selection.fw_ids) if selection.fw_ids else set(fw_ids)
-        if selection.is_empty or selection.nothing or not among:
+        whole = selection.is_empty and not selection.limit
+        if whole or selection.nothing or not among:
             return set() if selection.nothing else among
         return set(self.select_fw_ids(replace(selection, fw_ids=tuple(sorted(among)))))
 

@@ -56,12 +56,13 @@ def run(
     *,
     ask: Callable[..., None] = confirmation.before_changing,
     keeps_plan: bool = True,
+    nothing: str = "Nothing matches {}.",
     **wishes: Any,
 ) -> int:
     """Do what a command is for and return its exit status.
 
     method: returns the façade's method, which gets the selection, `wishes`, and dry_run, reason, progress; keeps_plan: whether
-    what a dry run planned can be applied later.
+    what a dry run planned can be applied later; nothing: what is said where the selection, {}, chooses nothing.
     """
     args.noun = noun
     selection = options.read_changed(args)
@@ -76,7 +77,7 @@ def run(
             report = change(selection, **wishes, dry_run=args.dry_run, reason=args.reason, progress=progress)
         output.show_report(report, args.output)
         if not report.outcomes:
-            output.note(f"Nothing matches {selection.describe()}.")
+            output.note(nothing.format(selection.describe()))
     return 1 if args.fail_if_none and not report.outcomes else report.exit_code
 
 

@@ -121,9 +121,14 @@ def add_order(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how many, and in which order."""
     group = parser.add_argument_group("how many")
     add_maximum(group, "--limit")
+    add_sort(group, "smallest or oldest first; with -m these are taken", "largest or newest first")
+
+
+def add_sort(group: argparse._ArgumentGroup, smallest: str, largest: str) -> None:
+    """Add the options that say in which order; smallest, largest: their help."""
     order = group.add_mutually_exclusive_group()
-    order.add_argument("--sort", choices=SORT_FIELDS, help="smallest or oldest first; with -m these are taken")
-    order.add_argument("--rsort", choices=SORT_FIELDS, help="largest or newest first")
+    order.add_argument("--sort", choices=SORT_FIELDS, help=smallest)
+    order.add_argument("--rsort", choices=SORT_FIELDS, help=largest)
 
 
 def read_selection(args: argparse.Namespace) -> Selection:
@@ -192,16 +197,23 @@ def _folder(folder: str) -> str:
     return folder if folder.startswith(("*", "?", "[")) else os.path.abspath(os.path.expanduser(folder))
 
 
-def one_query(texts: Sequence[str]) -> Mapping[str, Any] | None:
-    """Return the query given with -q, None if there is none. Raises BadQuery, ConflictingOptions."""
+def one_query(texts: Sequence[str], option: str = "-q") -> Mapping[str, Any] | None:
+    """Return the query given with an option, None if there is none. Raises BadQuery, ConflictingOptions."""
     from launchpad.core.querytext import check_query, read_query  # not needed for help
 
     if len(texts) > 1:
-        raise ConflictingOptions("-q is given twice.", hint="""Join the queries: -q '{"$and": [{…}, {…}]}'""")
-    query = read_query(texts[0]) if texts else None
+        raise ConflictingOptions(f"{option} is given twice.", hint="""Join the queries: '{"$and": [{…}, {…}]}'""")
+    query = read_query(texts[0], option=option) if texts else None
     if query is not None:
-        check_query(query)
+        check_query(query, option=option)
     return query
+
+
+def file_name(text: str) -> str:
+    """Return the name of a file or folder, for an option's `type`: any but an empty one."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
 
 
 # changing

@@ -122,6 +122,8 @@ def fireworks_of(store: Store, workflows: Iterable[Mapping[str, Any]], fields: S
 
 def fireworks_in_workflows(store: Store, workflow_part: Selection, firework_part: Selection, sort: Sort, limit: int) -> list[int]:
     """Return the ids of the fireworks selected that belong to a workflow selected. Holds all ids of the latter in memory."""
+    if firework_part.nothing:
+        return []
     nodes: set[int] = set()
     for ids in select_workflow_ids(store.backend, workflow_part):
         for workflow in store.by_ids(WORKFLOWS, "_id", ids, fields={"nodes": 1}):
@@ -130,7 +132,8 @@ def fireworks_in_workflows(store: Store, workflow_part: Selection, firework_part
     if not wanted:
         return []
     among = replace(firework_part, fw_ids=tuple(sorted(wanted)))
-    return [fw_id for batch in select_fw_ids(store.backend, among, sort=sort or [("fw_id", 1)], limit=limit) for fw_id in batch]
+    order = order_of(among, sort) or [("fw_id", 1)]
+    return [fw_id for batch in select_fw_ids(store.backend, among, sort=order, limit=limit) for fw_id in batch]
 
 
 def fireworks_by_id(store: Store, fw_ids: Sequence[int], fields: Sequence[str] | None) -> Iterator[list[dict[str, Any]]]:

@@ -288,6 +288,26 @@ def test_ids_in_the_queue_are_shown_and_cancelled(lpad, scene):
     assert "its queue job is not cancelled" in result.out
 
 
+def test_reservations_are_chosen_to_be_cancelled_as_all_else_is(lpad, scene):
+    scene.workflow("RESERVED", name="one")
+    scene.workflow("RESERVED", "WAITING", name="two")
+    assert "Only what is RESERVED" in lpad("cancel_qid", "-s", "READY").err
+    assert lpad("cancel_qid").status == 64
+    assert "Nothing was changed" in lpad("cancel_qid", "--wf", "3", "--dry-run").out
+    assert lpad("cancel_qid", "--wf", "3", "--host", "node*").status == 0
+    assert scene.states() == {1: "RESERVED", 2: "READY", 3: "WAITING"}
+
+
+def test_lost_runs_are_taken_up_to_a_number(lpad, scene):
+    scene.workflow("RUNNING", live=False)
+    scene.workflow("RUNNING", live=False)
+    assert lpad("detect_lostruns", "--rsort", "fw_id", "--limit", "1", "-d", "ids").json == [2]
+
+
+def test_a_query_on_launches_that_is_not_allowed_is_told_by_its_option(lpad, pad):
+    assert "(-lq) contains $where" in lpad("detect_lostruns", "-lq", '{"$where": "1"}').err
+
+
 def test_a_queues_job_that_runs_is_not_set_back(lpad, scene, pad):
     scene.workflow("RUNNING")
     pad.store.backend.find_one_and_update("launches", {"launch_id": 1}, {"$set": {"state_history.0.reservation_id": "q1"}})

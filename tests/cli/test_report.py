@@ -59,6 +59,34 @@ def test_a_query_leaves_others_out(lpad, week):
     assert numbers(lpad("report", "-n", "1", "-q", '{"spec.p": {"$gt": 1}}', "-o", "json")) == [{"FIZZLED": 1}]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "states"),
+    [
+        (["--fw_id", "1-3"], [{"COMPLETED": 1}, {"COMPLETED": 1, "FIZZLED": 1}]),
+        (["-s", "completed", "--limit", "1", "--rsort", "updated_on"], [{}, {"COMPLETED": 1}]),
+        (["-q", '{"spec.p": {"$gt": 1}}', "--since", "1d", "--failed"], [{}, {"FIZZLED": 1}]),
+        (["-c", "wflows", "--fw_id", "2"], [{}, {"FIZZLED": 1}]),
+    ],
+)
+def test_what_is_counted_is_chosen_as_everywhere(lpad, week, arguments, states):
+    assert numbers(lpad("report", "-n", "2", *arguments, "-o", "json")) == states
+
+
+def test_launches_are_counted_of_the_fireworks_chosen(lpad, scene):
+    scene.workflow("COMPLETED", name="one")
+    scene.workflow("FIZZLED", name="two")
+    counted = lpad("report", "-c", "launches", "-n", "1", "--wf", "2", "-o", "json")
+    assert numbers(counted) == [{"FIZZLED": 1}]
+    assert numbers(lpad("report", "-c", "launches", "-n", "1", "-q", '{"fw_id": 1}', "--all", "-o", "json")) == [{"COMPLETED": 1}]
+    assert lpad("report", "-c", "launches", "-lm").status == 64
+
+
+@pytest.mark.parametrize("command", [["report", "--png", ""], ["graph", "1", "--svg", ""], ["init", "--embedded", ""]])
+def test_a_file_without_a_name_is_refused(lpad_here, command):
+    result = lpad_here(*command)
+    assert (result.status, "the name is empty" in result.err) == (64, True)
+
+
 def test_workflows_are_counted_too(lpad, week):
     assert numbers(lpad("report", "-c", "wflows", "-n", "2", "-o", "json")) == [{"READY": 1, "COMPLETED": 3}, {"FIZZLED": 1}]
 

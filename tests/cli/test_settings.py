@@ -109,6 +109,8 @@ def test_a_file_that_is_there_is_not_replaced_by_accident(lpad_here, own_surroun
         (["--embedded", "a.db", "--host", "h"], 64, "Name the database in one way."),
         (["--uri", "mongodb://h/n", "--name", "n"], 64, "Name the database in one way."),
         (["-u"], 64, "No address is given."),
+        (["--embedded", "nowhere/a.db"], 64, "nowhere does not exist."),
+        (["--embedded", "."], 64, "is a folder."),
         (["--host", "h", "--port", "many"], 64, "invalid int value"),
         (["--host", "h", "--port", "70000"], 1, "port"),
         (["--host", "h", "--config-file", "nowhere/my_launchpad.yaml"], 1, "Cannot write"),

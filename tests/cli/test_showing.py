@@ -120,6 +120,10 @@ def test_colours_are_for_terminals_and_by_force_for_pipes(scene, store_uri, lpad
         (["-wfn", "chain", "--rsort", "fw_id", "-m", "2"], [3, 2]),
         (["-fwn", "B", "--sort", "updated_on"], [5, 2]),
         (["-wfn", "nosuch"], []),
+        (["-wfn", "chain", "-fwi", "1", "-i", "2"], [1, 2]),
+        (["-wfs", "FIZZLED", "--failed", "--host", "node7", "--meta", "set=tests"], [2]),
+        (["--wf", "4", "-wfi", "1"], []),
+        (["-s", "waiting", "--rsort", "fw_id", "--limit", "1"], [5]),
     ],
 )
 def test_fireworks_are_chosen_by_their_workflows_too(lpad, two_workflows, arguments, ids):

@@ -19,7 +19,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from launchpad.core.querytext import read_query
 from launchpad.core.report import Report
 from launchpad.core.selection import Selection
 from launchpad.core.states import RESERVED, RUNNING
@@ -35,7 +34,7 @@ COLUMNS = ("fw_id", "name", "state", "launch_id", "host", "last_heard", "runtime
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    options.add_selection(parser, order=False)
+    options.add_selection(parser)
     which = parser.add_argument_group("which runs, of all fireworks where none are chosen")
     which.add_argument(
         "--time", type=options.seconds, metavar="TIME", help="runs of FireWorks: how long after the last ping (default 4h)"
@@ -44,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--max_runtime", type=options.seconds, metavar="TIME", help="only those that ran at most so long: 3600, 2h"
     )
     which.add_argument("--min_runtime", type=options.seconds, metavar="TIME", help="only those that ran at least so long")
-    which.add_argument("-lq", "--launch_query", metavar="QUERY", help="only launches that match")
+    which.add_argument("-lq", "--launch_query", action="append", metavar="QUERY", help="only launches that match")
     what = parser.add_argument_group("what is done")
     what.add_argument("--fizzle", action="store_true", help="make them FIZZLED, with the cause that they were lost")
     what.add_argument("--rerun", action="store_true", help="make them FIZZLED, and rerun their fireworks")
@@ -68,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConflictingOptions("--task-level says how fireworks are rerun.", hint="Add --rerun.")
     options.is_confirmed(args)
     selection = options.read_selection(args)
-    launch_query = read_query(args.launch_query, option="-lq") if args.launch_query else None
+    launch_query = options.one_query(args.launch_query or (), "-lq")
     bounds = {"expiration_secs": args.time, "max_runtime": args.max_runtime, "min_runtime": args.min_runtime}
     with session.open_launchpad(args) as launchpad:
         found = launchpad.find_lost_runs(**bounds, launch_query=launch_query)

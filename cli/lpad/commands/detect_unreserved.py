@@ -19,7 +19,7 @@ COLUMNS = ("fw_id", "name", "reservation_id", "launch_id", "since")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    options.add_selection(parser, order=False)
+    options.add_selection(parser)
     parser.add_argument("--time", type=options.seconds, metavar="TIME", help="reserved for so long at least (default 14d)")
     parser.add_argument("--rerun", action="store_true", help="set them back; their jobs in the queue are not cancelled")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")

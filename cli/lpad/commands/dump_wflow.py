@@ -12,12 +12,12 @@ import argparse
 
 from launchpad.core.selectiontext import parse_ids
 from launchpad.errors import UsageError
-from lpad import output, session
+from lpad import options, output, session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-i", "--fw_id", required=True, metavar="ID", help="the id of any firework in the workflow")
-    parser.add_argument("-f", "--wf_file", required=True, metavar="FILE", help="the file to write")
+    parser.add_argument("-f", "--wf_file", type=options.file_name, required=True, metavar="FILE", help="the file to write")
     parser.add_argument("--force", action="store_true", help="replace a file that is there already")
 
 

@@ -1,8 +1,8 @@
 """Write workflows, or the whole database, into a file from which `lpad import` takes them into another database.
 
-Nothing is left out: fireworks, launches, those that reruns set aside, large actions, the history with what undo needs. The file
-has a line for each document; it is compressed if its name ends in .gz. What runs is refused without --running, for its worker
-knows only this database.
+Nothing is left out: fireworks, launches, those that reruns set aside, large actions, the history with what undo needs. (Files in
+GridFS that no launch names are nobody's, and stay.) The file has a line for each document; it is compressed if its name ends in
+.gz. What runs is refused without --running, for its worker knows only this database.
 
 Examples:
   lpad export --all project.jsonl.gz
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_selection(parser, "workflows")
-    parser.add_argument("file", nargs="?", metavar="FILE", help="the file to write")
+    parser.add_argument("file", type=options.file_name, nargs="?", metavar="FILE", help="the file to write")
     parser.add_argument("--running", action="store_true", help="also what runs or waits in a queue; there, it is lost")
     parser.add_argument("--force", action="store_true", help="replace a file that is there already")
 

@@ -26,7 +26,7 @@ MOST_HOSTS = 3
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    options.add_selection(parser, order=False)
+    options.add_selection(parser)
     group = parser.add_argument_group("which failures")
     group.add_argument(
         "--all-attempts",

@@ -36,7 +36,8 @@ MOST_BOXES = 400
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("fw_id", type=options.one_id, metavar="ID", help="any firework of the workflow")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--svg", metavar="FILE", help="write a picture into this file; - is the standard output")
+    picture = "write a picture into this file; - is the standard output"
+    form.add_argument("--svg", type=options.file_name, metavar="FILE", help=picture)
     form.add_argument("--dot", action="store_true", help="print it in DOT, the language of Graphviz")
     parser.add_argument("--all", action="store_true", dest="every", help="draw every firework, however many there are")
 

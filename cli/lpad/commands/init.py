@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from launchpad.errors import Aborted, ConflictingOptions, UsageError
-from lpad import output
+from lpad import options, output
 
 #: Each key, its default, and what is asked.
 QUESTIONS = (
@@ -37,7 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--config-file", default="my_launchpad.yaml", metavar="FILE", help="the file to write (default: my_launchpad.yaml)"
     )
     parser.add_argument("-u", "--uri_mode", action="store_true", help="one address holds everything; ask for it, or give --uri")
-    parser.add_argument("--embedded", metavar="FILE", help="use an embedded database in this file, no server")
+    embedded = "use an embedded database in this file, no server"
+    parser.add_argument("--embedded", type=options.file_name, metavar="FILE", help=embedded)
     for key, default, question in QUESTIONS:
         if key != "password":
             parser.add_argument(f"--{key}", type=type(default) if default else str, metavar=key.upper(), help=question)
@@ -71,11 +72,20 @@ def _values(args: argparse.Namespace) -> dict[str, Any]:
             "Name the database in one way.", hint="Give --embedded, or --uri, or --host and what belongs to it."
         )
     if args.embedded:
-        path = str(Path(args.embedded).expanduser().absolute()).lstrip("/")
+        path = str(_embedded_file(args.embedded)).lstrip("/")
         return {"host": f"sqlite:///{path.replace('%', '%25')}"}  # an address is read with its %20 and the like decoded
     if address:
         return {"host": args.uri or _asked_address(), "uri_mode": True}
     return {key: _value(args, key, default, question) for key, default, question in QUESTIONS}
+
+
+def _embedded_file(text: str) -> Path:
+    file = Path(text).expanduser().absolute()
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder.", hint=f"Name a file in it: {file / 'project.db'}")
+    if not file.parent.is_dir():
+        raise UsageError(f"The folder {file.parent} does not exist.", hint="Make it first.")
+    return file
 
 
 def _asked_address() -> str:

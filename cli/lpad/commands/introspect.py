@@ -13,6 +13,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import Any
 
 from launchpad.core.selectiontext import shorten_ids
@@ -21,11 +22,11 @@ from lpad import options, output, session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    options.add_selection(parser, order=False, failed=False)
+    options.add_selection(parser, order=False)
     group = parser.add_argument_group("what is compared")
-    group.add_argument(
-        "-m", "--max", type=options.whole_number, default=100, metavar="N", help="at most so many of either (default: 100)"
-    )
+    most = "at most so many of either (default: 100)"
+    group.add_argument("-m", "--max", "--limit", dest="max", type=options.whole_number, default=100, metavar="N", help=most)
+    options.add_sort(group, "take the smallest or oldest; without an order what changed last", "take the largest or newest")
     group.add_argument(
         "-t",
         "--threshold",
@@ -39,7 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     selection = options.read_selection(args)
     if selection.states:
-        raise ConflictingOptions("introspect compares FIZZLED with COMPLETED fireworks.", hint="Leave -s out.")
+        raise ConflictingOptions("introspect compares FIZZLED with COMPLETED fireworks.", hint="Leave -s or --failed out.")
+    order = options.read_sort(args)
+    selection = dataclasses.replace(selection, sort=order[0] if order else None)
     with session.open_launchpad(args) as launchpad:
         found = launchpad.introspect(selection, limit=args.max, threshold=args.threshold)
         if not found["fizzled"]:

@@ -3,9 +3,13 @@
 A firework or workflow counts in the period in which its state changed last, a launch in that in which it ended (or began, if it
 runs). Periods are those of the calendar, in UTC. The last column, success, is the share of COMPLETED in what has ended.
 
+What is counted can be chosen as everywhere, but -i and -n say something else here: write --fw_id and --name. With -c launches, -q
+speaks of the launches, everything else of their fireworks.
+
 Examples:
   lpad report
   lpad report -c launches -i hours -n 24
+  lpad report --name 'relax*' --meta set=trial --worker 'n1*'
   lpad report -i weeks -n 8 -q '{"spec._category": "large"}' -o json
   lpad report -i days -n 30 --png report.png
 """
@@ -17,10 +21,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from launchpad.core.tallies import INTERVALS, order_of
+from launchpad.errors import ConflictingOptions
 from lpad import options, output, session
 
 if TYPE_CHECKING:
     from launchpad.core.tallies import Period
+
+#: What is counted, by the names that FireWorks gives it.
+COLLECTIONS = {"fws": "fireworks", "wflows": "workflows", "launches": "launches"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,22 +52,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-n", "--num_intervals", type=options.whole_number, default=5, metavar="N", help="how many periods (default: 5)"
     )
-    group.add_argument("-q", "--query", metavar="QUERY", help="only what this query matches, as in `lpad get_fws -q`")
+    options.add_selection(parser, "fireworks or workflows", without=("-i", "-n"))
     plot = parser.add_argument_group("a plot", "It needs matplotlib: pip install 'launchpad-workflows[plot]'.")
-    plot.add_argument("--png", metavar="FILE", help="draw the numbers into this PNG file, too")
-    plot.add_argument("--svg", metavar="FILE", help="draw the numbers into this SVG file, too")
+    plot.add_argument("--png", type=options.file_name, metavar="FILE", help="draw the numbers into this PNG file, too")
+    plot.add_argument("--svg", type=options.file_name, metavar="FILE", help="draw the numbers into this SVG file, too")
 
 
 def run(args: argparse.Namespace) -> int:
-    query = options.one_query([args.query] if args.query else [])
+    selection = options.read_selection(args)
+    if args.collection == "launches" and selection.launches_mode:
+        raise ConflictingOptions("With -c launches, -q speaks of launches in any case, -s of fireworks.", hint="Leave -lm out.")
+    args.noun = COLLECTIONS[args.collection]
     with session.open_launchpad(args) as launchpad:
-        periods = launchpad.report(args.collection, args.interval, args.num_intervals, query)
+        periods = launchpad.report(args.collection, args.interval, args.num_intervals, selection=selection)
     files = {form: file for form, file in (("png", args.png), ("svg", args.svg)) if file}
     if files:  # first, so that what hinders it is said in the place of the table
         from lpad.plotting import draw
 
-        title = {"fws": "Fireworks", "wflows": "Workflows", "launches": "Launches"}[args.collection]
-        draw(periods, f"{title} by state, {args.interval}", files)
+        draw(periods, f"{args.noun.capitalize()} by state, {args.interval}", files)
     if args.output in ("json", "yaml"):
         output.show([period.to_dict() for period in periods], args.output)
         return 0

@@ -111,8 +111,8 @@ def _add_times(parser: argparse.ArgumentParser) -> None:
 def _add_reports(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is told")
     group.add_argument("--quiet", action="store_true", help="print nothing but errors; the exit status tells")
-    group.add_argument("--junit", metavar="FILE", help="write the results as JUnit's XML, for CI")
-    group.add_argument("--markdown", metavar="FILE", help="write the summary as Markdown")
+    group.add_argument("--junit", type=options.file_name, metavar="FILE", help="write the results as JUnit's XML, for CI")
+    group.add_argument("--markdown", type=options.file_name, metavar="FILE", help="write the summary as Markdown")
 
 
 def run(args: argparse.Namespace) -> int:
