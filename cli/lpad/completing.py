@@ -30,7 +30,7 @@ def script(shell: str, program: str) -> str:
         for action in part._actions:
             _describe(action, files)
     text: str = shtab.complete(parser, shell)
-    mended = {"fish": _long_options_with_one_dash, "zsh": _letters_of_the_command}
+    mended = {"bash": _names_with_dashes, "fish": _long_options_with_one_dash, "zsh": _letters_of_the_command}
     return mended[shell](text) if shell in mended else text
 
 
@@ -54,6 +54,33 @@ def _describe(action: argparse.Action, files: dict[str, Any]) -> None:
         action.choices = VALUES[name]
     elif action.choices is None and name in files:
         action.complete = files[name]  # type: ignore[attr-defined]
+
+
+def _names_with_dashes(text: str) -> str:
+    """Return a script for bash that takes a command by any of its names, and completes it with dashes where one is typed."""
+    for place, added in (_BASH_TAKES, _BASH_OFFERS):
+        if place not in text:  # another release of shtab: names with underscores are completed all the same
+            continue
+        text = text.replace(place, place + added)
+    return text
+
+
+_BASH_TAKES = (
+    '    local this_word="${COMP_WORDS[$word_index]}"\n',
+    """    local as_listed="${this_word//-/_}"
+    as_listed="${as_listed/%_wfs/_wflows}"
+    if [[ -n $sub_parsers && " ${sub_parsers[@]} " == *" $as_listed "* ]]; then
+      this_word="$as_listed"
+    fi
+""",
+)
+_BASH_OFFERS = (
+    "  # Generate the completions\n",
+    """  if [[ -n $sub_parsers && "$completing_word" == ?*-* ]]; then
+    current_action_choices=("${current_action_choices[@]//_/-}")
+  fi
+""",
+)
 
 
 def _letters_of_the_command(text: str) -> str:

@@ -66,6 +66,7 @@ COMMANDS = (
     "server",
     "admin",
     "completion",
+    "help",
 )
 
 #: The modules of commands whose names are words of Python.

@@ -33,6 +33,14 @@ UNIQUE = [
     ("lpad -l my_l", "my_launchpad.yaml"),
 ]
 
+#: The same where names are written in another way, in bash.
+OTHERWISE = [
+    ("lpad rerun-f", "rerun-fws"),
+    ("lpad rerun-fws --task", "--task-level"),
+    ("lpad get-wfs --any", "--any-attempt"),
+    ("lpad admin prune-h", "prune-history"),
+]
+
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
@@ -80,7 +88,7 @@ def ask_bash(file: Path, here: Path, typed: str) -> list[str]:
     return ran.stdout.split()
 
 
-@pytest.mark.parametrize(("typed", "wanted"), UNIQUE)
+@pytest.mark.parametrize(("typed", "wanted"), [*UNIQUE, *OTHERWISE])
 def test_bash_finds_the_one_way_to_go_on(script: Any, here: Path, typed: str, wanted: str) -> None:
     assert ask_bash(script("bash"), here, typed) == [wanted]
 

@@ -55,6 +55,14 @@ def test_names_that_help_does_not_list_are_not_listed(lpad_here):
     assert "get_wfs" not in text
 
 
+def test_help_is_a_command_too(lpad_here):
+    assert lpad_here("help").out == lpad_here("--help").out
+    assert lpad_here("help", "rerun-fws").out == lpad_here("rerun_fws", "--help").out
+    assert lpad_here("help", "admin", "unlock").out == lpad_here("admin", "unlock", "--help").out
+    unknown = lpad_here("help", "rerunfws")
+    assert (unknown.status, "Did you mean rerun" in unknown.err) == (64, True)
+
+
 def test_options_of_every_command_stand_before_or_after_it():
     before = parser.parse(["-o", "yaml", "-l", "f.yaml", "--loglvl", "debug", "-s", "--debug", "get_fws", "-s", "READY"])
     after = parser.parse(["get_fws", "-s", "READY", "-o", "yaml", "-l", "f.yaml", "--loglvl", "DEBUG", "--silencer", "--debug"])
