@@ -105,13 +105,9 @@ class Delete(Operation):
         begins = [moment for launch in launches if (moment := read_time(launch.get("time_start")))]
         alive = any(is_live(launch, self.store.now(), self.settings.run_expiration_secs) for launch in launches)
         launch_ids = {launch["launch_id"] for launch in launches}
-        kept = (
-            "a run is alive in it"
-            if alive
-            else launchdirs.why_kept(
-                folder, launch_ids, self.settings.where, ended, began=min(begins, default=None), force=self.force
-            )
-        )
+        keep = [self.settings.path] if self.settings.path else []  # the embedded database itself
+        judged = {"began": min(begins, default=None), "force": self.force, "keep": keep}
+        kept = "a run is alive in it" if alive else launchdirs.why_kept(folder, launch_ids, self.settings.where, ended, **judged)
         if not kept and dry_run:
             return f"the folder {folder} would go too"
         kept = kept or launchdirs.remove(folder)

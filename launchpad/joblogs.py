@@ -25,7 +25,7 @@ def why_unseen(folder: str, launch_id: int) -> str | None:
     if not path.is_dir():
         return f"the folder {folder} is not visible from here"
     notes = read_marker(path)
-    if notes and all(note.get("launch_id") != launch_id for note in notes):
+    if notes and all(note["launch_id"] != launch_id for note in notes):
         return f"the folder {folder} is that of another launch here"
     return None
 

@@ -34,22 +34,25 @@ def why_kept(
     *,
     began: dt.datetime | None = None,
     force: bool = False,
+    keep: Collection[Path] = (),
 ) -> str | None:
     """Say why a folder must not be deleted with these launches; None if it may be.
 
     database: its address, as in the marker. began, ended: when the first of the launches began, the last ended.
-    force: also with files that somebody put there after that, or before.
+    force: also with files that somebody put there after that, or before. keep: what must never go, besides homes.
     """
     path = Path(folder)
     if not path.is_absolute():
         return "it is no absolute path"
-    if path.is_symlink():
-        return "it is a link"
-    if not path.is_dir():
-        return "it is not seen from this machine"
-    return (
-        _guarded(path) or _not_made_for(path, launch_ids, database, force) or _holds_others(path, launch_ids, began, ended, force)
-    )
+    try:
+        if path.is_symlink():
+            return "it is a link"
+        if not path.is_dir():
+            return "it is not seen from this machine"
+        ours = _guarded(path, keep) or _not_made_for(path, launch_ids, database, force)
+        return ours or _holds_others(path, launch_ids, began, ended, force)
+    except (OSError, ValueError, RuntimeError) as problem:  # no such name can be, no permission, a circle of links
+        return f"it cannot be looked into ({getattr(problem, 'strerror', None) or problem})"
 
 
 def remove(folder: str) -> str | None:
@@ -61,14 +64,25 @@ def remove(folder: str) -> str | None:
     return None
 
 
-def _guarded(path: Path) -> str | None:
+def _guarded(path: Path, keep: Collection[Path]) -> str | None:
     real = path.resolve()
     if real == Path(real.anchor) or os.path.ismount(real):
         return "it is the root of a file system"
-    for kept in (*_homes(path), Path.cwd().resolve()):
+    for kept in (*_homes(path), Path.cwd().resolve(), *(one.resolve() for one in keep), *_mounts()):
         if real == kept or real in kept.parents:
             return f"it is, or holds, {kept}"
     return None
+
+
+def _mounts() -> list[Path]:
+    """Return where file systems are mounted, where that is told: a part of the same one looks like any folder."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return []
+    # Blanks and the like are written as \\040.
+    places = (re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8) & 0xFF]), line.split(b" ")[4]) for line in lines)
+    return [Path(os.fsdecode(place)) for place in places]
 
 
 def _homes(path: Path) -> list[Path]:
@@ -88,12 +102,11 @@ def _not_made_for(path: Path, launch_ids: Collection[int], database: str, force:
     if not notes:
         return "it was not made by the launchpad"
     here = {str(path), str(path.resolve())}
-    copied = next((note["folder"] for note in notes if note.get("folder") and note["folder"] not in here), None)
-    if copied:
-        return f"its note was made for another folder, {copied}"
-    if any(note.get("database") != database for note in notes) and not force:
-        return f"it was made for another database, {notes[0].get('database')}"
-    others = [note.get("launch_id") for note in notes if note.get("launch_id") not in launch_ids]
+    if copied := [note["folder"] for note in notes if note["folder"] not in here]:
+        return f"its note was made for another folder, {copied[0]}"
+    if any(note["database"] != database for note in notes) and not force:
+        return f"it was made for another database, {notes[0]['database']}"
+    others = [note["launch_id"] for note in notes if note["launch_id"] not in launch_ids]
     if others:
         return f"launch {others[0]} used it too"
     return None
@@ -108,7 +121,12 @@ def read_marker(path: Path) -> list[dict[str, Any]]:
         notes = [json.loads(line) for line in marker.read_text().splitlines() if line.strip()]
     except (OSError, ValueError):
         return []
-    return notes if all(isinstance(note, dict) for note in notes) else []
+    return notes if all(_is_note(note) for note in notes) else []
+
+
+def _is_note(note: Any) -> bool:
+    kinds = {"database": str, "launch_id": int, "folder": str}
+    return isinstance(note, dict) and all(isinstance(note.get(key), kind) for key, kind in kinds.items())
 
 
 def _holds_others(
@@ -125,7 +143,7 @@ def _holds_others(
             return f"another file system lies in it, {inside}"
         if entry.name == MARKER and os.path.dirname(inside):
             notes = read_marker(Path(entry.path).parent)
-            if any(note.get("launch_id") not in launch_ids for note in notes) or not notes:
+            if any(note["launch_id"] not in launch_ids for note in notes) or not notes:
                 return f"it holds the folder of another launch, {os.path.dirname(inside)}"
         if force or CONTROL_FILES.fullmatch(inside):
             continue
@@ -133,7 +151,7 @@ def _holds_others(
             return f"it holds {inside}, which belongs to somebody else (--force)"
         if earliest and found.st_ctime < earliest:
             return f"it holds {inside}, which was there before the launch (--force)"
-        if latest and max(found.st_ctime, found.st_mtime) > latest and not entry.is_dir(follow_symlinks=False):
+        if latest and max(found.st_ctime, found.st_mtime) > latest:  # of a folder, too: what was moved there keeps older files
             return f"it holds {inside}, which was put or changed there after the launch (--force)"
     return None
 

@@ -11,7 +11,7 @@ import pytest
 
 from launchpad import Firework, FWAction, FWorker, LaunchPad, Selection, Workflow
 from launchpad.errors import BadWorkflow, UnknownFirework
-from launchpad.launchdirs import GRACE, MARKER
+from launchpad.launchdirs import GRACE, MARKER, _mounts
 from launchpad.store.backend import Insert
 
 KINDS = ("fireworks", "workflows", "launches", "archived_launches", "offline_runs")
@@ -29,12 +29,16 @@ def end(pad, launch_id, moment):
     pad.store.backend.find_one_and_update("launches", {"launch_id": launch_id}, {"$set": {"time_end": moment.isoformat()}})
 
 
+def note(database, launch_id, folder):
+    """Return what a worker writes into the folder of a launch."""
+    return json.dumps({"database": database, "launch_id": launch_id, "folder": str(folder)}) + "\n"
+
+
 def make_folder(pad, folder, *launch_ids):
     """Make a launch folder as a worker does, with a file of the task."""
     folder.mkdir(parents=True)
     (folder / "out.txt").write_text("result")
-    notes = [json.dumps({"database": pad.settings.where, "launch_id": launch_id}) for launch_id in launch_ids]
-    (folder / MARKER).write_text("\n".join(notes) + "\n")
+    (folder / MARKER).write_text("".join(note(pad.settings.where, launch_id, folder) for launch_id in launch_ids))
     return folder
 
 
@@ -178,13 +182,30 @@ def _marker_is_nonsense(pad, folder):
     (folder / MARKER).write_text("not json")
 
 
+def _marker_names_no_folder(pad, folder):
+    (folder / MARKER).write_text(json.dumps({"database": pad.settings.where, "launch_id": 1}) + "\n")
+
+
+def _marker_holds_other_kinds(pad, folder):
+    (folder / MARKER).write_text(json.dumps({"database": [], "launch_id": [1], "folder": {}}) + "\n")
+
+
+def _is_another_by_a_link(pad, folder):
+    """A folder of somebody has come to lie where the launch's was, by a link above it."""
+    folder.parent.rename(folder.parent.parent / "old")
+    (folder.parent.parent / "mine" / folder.name).mkdir(parents=True)
+    (folder.parent.parent / "mine" / folder.name / "out.txt").write_text("result")
+    (folder.parent.parent / "mine" / folder.name / MARKER).write_text(note(pad.settings.where, 1, folder.parent.parent / "old"))
+    folder.parent.symlink_to(folder.parent.parent / "mine")
+
+
 def _of_another_launch(pad, folder):
-    (folder / MARKER).write_text(json.dumps({"database": pad.settings.where, "launch_id": 77}) + "\n")
+    (folder / MARKER).write_text(note(pad.settings.where, 77, folder))
 
 
 def _also_of_another_launch(pad, folder):
     with (folder / MARKER).open("a") as file:
-        file.write(json.dumps({"database": pad.settings.where, "launch_id": 77}) + "\n")
+        file.write(note(pad.settings.where, 77, folder))
 
 
 def _holds_another_launch(pad, folder):
@@ -218,6 +239,7 @@ def _is_relative(pad, folder):
     "otherwise",
     [
         *(_no_marker, _marker_is_a_link, _marker_is_nonsense, _of_another_launch, _also_of_another_launch),
+        *(_marker_names_no_folder, _marker_holds_other_kinds, _is_another_by_a_link),
         *(_holds_another_launch, _is_a_link, _is_home, _holds_home, _holds_the_current_folder, _is_relative),
     ],
 )
@@ -228,6 +250,45 @@ def test_a_folder_that_is_not_only_ours_stays_whatever_is_said(lpad, ran, pad, o
     assert (done.status, counts(pad)["fireworks"]) == (0, 0)
     assert "stays: " in done.out
     assert (ran / "out.txt").read_text() == "result"
+
+
+@pytest.mark.parametrize("name", ["nul\0", "x" * 300, "-", "~", "$HOME", "\n", "loop"])
+def test_a_folder_of_an_odd_name_is_told_of_and_hurts_nothing(lpad, ran, pad, name):
+    (ran.parent / "loop").symlink_to(ran.parent / "loop")
+    place(pad, 1, ran.parent / name / "launcher_1")
+    done = lpad("delete_wflows", "-i", "1", "--ldirs", "--force", "--yes")
+    assert (done.status, ran.exists(), "stays: " in done.out) == (0, True, True)
+
+
+def test_a_folder_that_was_moved_into_it_keeps_it_though_its_files_are_as_old_as_the_launch(lpad, ran, pad, tmp_path):
+    thesis = tmp_path / "thesis"
+    thesis.mkdir()
+    (thesis / "chapter.tex").write_text("years of work")
+    latest = (thesis / "chapter.tex").stat().st_ctime + 0.001
+    end(pad, 1, dt.datetime.fromtimestamp(latest - GRACE, dt.timezone.utc))
+    place_in = ran / "thesis"
+    while thesis.exists() or place_in.stat().st_ctime <= latest:  # a clock of files moves on a few milliseconds at a time
+        thesis.rename(place_in) if thesis.exists() else place_in.rename(thesis)
+    said = lpad("delete_wflows", "-i", "1", "--ldirs", "--yes").out
+    assert "it holds thesis, which was put or changed there after the launch (--force)" in said
+    assert (place_in / "chapter.tex").exists()
+
+
+def test_the_folder_that_holds_the_database_itself_stays(tmp_path):
+    folder = tmp_path / "launcher_1"
+    folder.mkdir()
+    with LaunchPad.open(str(folder / "project.db")) as pad:
+        pad.add_wf(Firework([]))
+        launch = {"launch_id": 1, "fw_id": 1, "state": "COMPLETED", "launch_dir": str(folder), "state_history": []}
+        pad.store.backend.write("launches", [Insert(launch)])
+        (folder / MARKER).write_text(note(pad.settings.where, 1, folder))
+        report = pad.delete(Selection(everything=True), launch_dirs=True, force=True)
+    assert "project.db" in report.changed[0].warnings[0]
+    assert (folder / "project.db").exists()
+
+
+def test_what_is_mounted_from_elsewhere_is_never_deleted():
+    assert Path("/proc") in _mounts()
 
 
 def test_a_link_is_called_a_link(lpad, ran, pad):
@@ -264,7 +325,7 @@ def test_links_in_a_folder_are_removed_not_followed(lpad, ran, tmp_path):
 
 
 def test_a_folder_made_for_another_database_goes_only_by_force(lpad, ran):
-    (ran / MARKER).write_text(json.dumps({"database": "mongodb://elsewhere/db", "launch_id": 1}) + "\n")
+    (ran / MARKER).write_text(note("mongodb://elsewhere/db", 1, ran))
     assert "another database" in lpad("delete_wflows", "-i", "1", "--ldirs", "--dry-run").out
     assert "would go too" in lpad("delete_wflows", "-i", "1", "--ldirs", "--force", "--dry-run").out
 
@@ -283,9 +344,8 @@ def test_a_folder_shared_by_attempts_that_all_go_is_deleted_once(lpad, ran, pad,
     again = {"launch_id": 9, "fw_id": 1, "state": "FIZZLED", "launch_dir": str(ran), "state_history": [], "action": None}
     pad.store.backend.write("launches", [Insert({**again, "time_end": dt.datetime.now(dt.timezone.utc).isoformat()})])
     pad.store.backend.find_one_and_update("fireworks", {"fw_id": 1}, {"$set": {"launches": [9], "state": "FIZZLED"}})
-    make_note = json.dumps({"database": pad.settings.where, "launch_id": 9}) + "\n"
     with (ran / MARKER).open("a") as file:
-        file.write(make_note)
+        file.write(note(pad.settings.where, 9, ran))
     done = lpad("delete_wflows", "-i", "1", "--ldirs", "--yes")
     assert done.out.count("is deleted too") == 1
     assert not ran.exists()
@@ -309,8 +369,7 @@ def test_a_note_copied_into_a_folder_of_somebody_makes_it_no_folder_of_ours(lpad
     home = tmp_path / "project"
     home.mkdir()
     (home / "thesis.tex").write_text("years of work")
-    note = {"database": pad.settings.where, "launch_id": 1, "folder": str(ran)}
-    (home / MARKER).write_text(json.dumps(note) + "\n")
+    (home / MARKER).write_text(note(pad.settings.where, 1, ran))
     place(pad, 1, home)
     result = lpad("delete_wflows", "--all", "--ldirs", "--force", "--yes")
     assert f"stays: its note was made for another folder, {ran}" in result.out

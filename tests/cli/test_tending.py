@@ -94,7 +94,7 @@ def orphan(scene, pad, tmp_path):
     scene.workflow("COMPLETED", name="stays")
     folder = tmp_path / "scratch" / "launcher_1"
     folder.mkdir(parents=True)
-    (folder / MARKER).write_text(json.dumps({"database": pad.settings.where, "launch_id": 1}) + "\n")
+    (folder / MARKER).write_text(json.dumps({"database": pad.settings.where, "launch_id": 1, "folder": str(folder)}) + "\n")
     pad.store.backend.write("launches", [Update({"launch_id": 1}, {"$set": {"launch_dir": str(folder)}})])
     pad.store.backend.write("workflows", [DeleteMany({"name": "gone"})])
     return folder
