@@ -106,8 +106,11 @@ class Delete(Operation):
         alive = any(is_live(launch, self.store.now(), self.settings.run_expiration_secs) for launch in launches)
         launch_ids = {launch["launch_id"] for launch in launches}
         keep = [self.settings.path] if self.settings.path else []  # the embedded database itself
-        judged = {"began": min(begins, default=None), "force": self.force, "keep": keep}
-        kept = "a run is alive in it" if alive else launchdirs.why_kept(folder, launch_ids, self.settings.where, ended, **judged)
+        began: dt.datetime | None = min(begins, default=None)
+        kept: str | None = "a run is alive in it"
+        if not alive:
+            where = self.settings.where
+            kept = launchdirs.why_kept(folder, launch_ids, where, ended, began=began, force=self.force, keep=keep)
         if not kept and dry_run:
             return f"the folder {folder} would go too"
         kept = kept or launchdirs.remove(folder)
