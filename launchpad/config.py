@@ -167,6 +167,11 @@ def find_batch_job(environ: Mapping[str, str] = os.environ) -> BatchJob | None:
     return None
 
 
+def find_secret(variable: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the secret that a variable of the environment holds, "" if there is none."""
+    return environ.get(variable, "")
+
+
 def find_fworker_file(
     fworker_file: str | os.PathLike[str] | None = None,
     *,

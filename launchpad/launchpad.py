@@ -21,6 +21,7 @@ from launchpad.errors import UsageError
 from launchpad.explaining import Explaining
 from launchpad.holding import Holding
 from launchpad.moving import Moving
+from launchpad.notifying import Notifying
 from launchpad.operating import Operating
 from launchpad.reading import Reading
 from launchpad.recording import Recording
@@ -29,7 +30,7 @@ from launchpad.retrying import Retrying
 from launchpad.settings import Settings
 from launchpad.store.backend import Backend, DeleteMany, Replace
 from launchpad.store.indexes import INDEXES, user_indexes
-from launchpad.store.names import COUNTERS, ENTRIES, FOLDERS, PLANS, RERUNS, SUPERVISIONS
+from launchpad.store.names import COUNTERS, ENTRIES, FOLDERS, NOTIFICATIONS, PLANS, RERUNS, SUPERVISIONS
 from launchpad.store.store import Store
 from launchpad.supervising import Supervising
 from launchpad.tending import Tending
@@ -38,7 +39,10 @@ from launchpad.upkeep import Upkeep
 logger = logging.getLogger("launchpad")
 
 #: What a reset empties.
-COLLECTIONS = (FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs", RERUNS, ENTRIES, PLANS, FOLDERS, SUPERVISIONS)
+COLLECTIONS = (
+    *(FIREWORKS, WORKFLOWS, LAUNCHES, ARCHIVED_LAUNCHES, "offline_runs"),
+    *(RERUNS, ENTRIES, PLANS, FOLDERS, SUPERVISIONS, NOTIFICATIONS),
+)
 
 
 class LaunchPad(
@@ -48,6 +52,7 @@ class LaunchPad(
     Adding,
     Detecting,
     Supervising,
+    Notifying,
     Operating,
     Holding,
     Deleting,

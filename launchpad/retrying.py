@@ -8,12 +8,12 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from launchpad.batches import FIREWORKS_AT_ONCE, Batching, Operation, Targets
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, Plan
 from launchpad.core.documents import ABSENT, get_path
-from launchpad.core.policy import Policy
+from launchpad.core.policy import HOLD, NEVER, Policy
 from launchpad.core.report import Report
 from launchpad.core.rerun import RerunOptions
 from launchpad.core.retry import Decision
@@ -24,11 +24,12 @@ from launchpad.core.states import FIZZLED
 from launchpad.core.trials import POLICY, Trial, trials_of
 from launchpad.errors import BadPolicy, ConfigurationError, UnknownFirework
 from launchpad.model.policyfile import settings_policy
-from launchpad.store.names import RERUNS
+from launchpad.store.attempts import records_setting_aside
 from launchpad.store.selecting import select_fw_ids
 from launchpad.store.snapshots import attempts_of, collect, load
 
 if TYPE_CHECKING:
+    from launchpad.notifying import Newsroom, Notifying
     from launchpad.settings import Settings
     from launchpad.store.store import Store
 
@@ -39,8 +40,6 @@ RETRIED_AT_ONCE = 2000
 
 #: What failed longer ago than this is tried again only by somebody who asks for it.
 RECENT = dt.timedelta(days=7)
-
-RECORD_FIELDS = dict.fromkeys(("command", "user", "reason", "by", "keep_budget", "why"), 1)
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,9 @@ class Retrying(Batching):
 
     store: Store
     settings: Settings
+
+    #: Tells of what this worker's retries come to; made when it is first needed.
+    _newsroom: Newsroom | None = None
 
     def retry_policy(self) -> Policy:
         """Return the policy that holds where fireworks and workflows have none. Raises ConfigurationError, BadPolicy."""
@@ -86,6 +88,8 @@ class Retrying(Batching):
         outer = policy if policy is not None else self.retry_policy()
         operation = Retry(self.store, self.settings, Policies(outer, override=override))
         report = self.carry_out(operation, selection, dry_run=True, progress=progress if dry_run else None)
+        if not dry_run:
+            self._news().give_up(left_alone(operation.decisions))
         due = [outcome.fw_id for outcome in report.changed if outcome.role == "target"]
         if dry_run or not due:  # a record in the history would be about nothing
             report.dry_run = dry_run
@@ -114,7 +118,15 @@ class Retrying(Batching):
             logger.warning("Failures are not tried again: %s", problem)
             return []
         recent = Selection.of(state=FIZZLED, since=self.store.now() - RECENT)
-        return [f"Firework {one.fw_id} is {one.after} again: {one.text}." for one in self.retry_failures(recent).changed]
+        changed = self.retry_failures(recent).changed
+        self._news().gather()
+        return [f"Firework {one.fw_id} is {one.after} again: {one.text}." for one in changed]
+
+    def _news(self) -> Newsroom:
+        from launchpad.notifying import Newsroom  # late: most launchpads do without
+
+        self._newsroom = self._newsroom or Newsroom(cast("Notifying", self))
+        return self._newsroom
 
     def judge_failures(self, selection: Selection, *, policy: Policy | None = None, override: bool = False) -> Iterable[Judged]:
         """Yield what its policy says about each of the fireworks selected that has failed; nothing is changed.
@@ -176,7 +188,7 @@ class Retrying(Batching):
         if firework is None:
             raise UnknownFirework(fw_ids=[fw_id])
         launches = attempts_of(self.store, [fw_id])[fw_id]
-        return trials_of(launches, firework.get("launches") or (), _records(self.store, launches), fw_id)
+        return trials_of(launches, firework.get("launches") or (), records_setting_aside(self.store, launches), fw_id)
 
 
 class Retry(Operation):
@@ -208,7 +220,7 @@ class Retry(Operation):
             for collection, field in ((ARCHIVED_LAUNCHES, "archived.fw_ids"), (LAUNCHES, "fw_id"))
             for launch in self._store.by_ids(collection, field, ids, fields=fields)
         ]
-        self.records.update(_records(self._store, launches))
+        self.records.update(records_setting_aside(self._store, launches))
 
     def judge(self, snapshot: Snapshot, targets: Targets) -> dict[int, Decision]:
         return judge(snapshot, targets, self.policies, self.records)
@@ -219,11 +231,9 @@ class Retry(Operation):
         return plan_retry(snapshot, targets, decisions, self._options)
 
 
-def _records(store: Store, launches: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Return the history's records of the commands that set these launches aside, by id."""
-    named = {rerun for launch in launches if isinstance(rerun := get_path(launch, "archived.rerun"), str)}
-    found = store.by_ids(RERUNS, "_id", named, fields=RECORD_FIELDS) if named else ()
-    return {record["_id"]: record for record in found}
+def left_alone(decisions: Mapping[int, Decision]) -> dict[int, str]:
+    """Return the failures that are not tried again by themselves any more, each with why."""
+    return {fw_id: decision.why for fw_id, decision in decisions.items() if decision.action in (NEVER, HOLD)}
 
 
 def _summary(decisions: Iterable[Decision]) -> str:

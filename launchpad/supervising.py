@@ -23,9 +23,10 @@ from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, DEFUSED
 from launchpad.core.supervisedresults import Result, Totals, totals
-from launchpad.core.supervision import COMMAND, GOING, Batch, Decision, Failure, Rules, decide, pass_over
+from launchpad.core.supervision import COMMAND, GOING, Batch, Decision, Failure, Rules, decide, given_up, pass_over
 from launchpad.core.trials import SUPERVISOR
 from launchpad.errors import LaunchpadError, UnknownFirework, UsageError
+from launchpad.notifying import Courier, Newsroom, Notifying
 from launchpad.operating import Operating, Rerun
 from launchpad.recovering import Recovering
 from launchpad.retrying import Retrying
@@ -91,7 +92,7 @@ class RerunAggregate(Rerun):
         return with_fresh_inputs(snapshot, plan_rerun(snapshot, duplicates or wanted, self.options))
 
 
-class Supervising(Operating, Recovering, Retrying):
+class Supervising(Notifying, Operating, Recovering, Retrying):
     """What supervises. A part of `LaunchPad`."""
 
     def supervise(self, selection: Selection, rules: Rules | None = None, *, key: str = "") -> Supervisor:
@@ -188,12 +189,13 @@ class Supervisor:
         self._found = supervisions.Found()
         #: When the batch was begun; what failed before is no flakiness of it.
         self._since: dt.datetime | None = None
+        self._news, self._courier = Newsroom(launchpad), Courier(launchpad)
 
     def __iter__(self) -> Iterator[Event]:
         document = self._begin()
         self._since = document.get("started")
         yield self._event("begun", workflows=len(document.get("workflows", ())), rules=vars(self.rules))
-        standing_by = ""
+        standing_by, over = "", False
         try:
             with contextlib.closing(self.store.backend.changes(WORKFLOWS)) as changes:
                 while True:
@@ -207,7 +209,8 @@ class Supervisor:
                         standing_by = ""
                         yield from self._round(document)
                         if self._is_over():
-                            yield from self._close()
+                            yield from self._close(document)
+                            over = True
                             return
                     elif standing_by != (owner := str((document.get("lease") or {}).get("owner"))):
                         standing_by = owner
@@ -216,6 +219,7 @@ class Supervisor:
                             return
                     self._wait(changes, held, self._patience(document), time.monotonic() - begun)
         finally:
+            self._courier.end(wait=over)
             supervisions.let_go(self.store, self.key, self._token)
 
     def results(self) -> Iterator[Result]:
@@ -253,11 +257,13 @@ class Supervisor:
     def _is_over(self) -> bool:
         return self.decision.word == "stop"
 
-    def _close(self) -> Iterator[Event]:
+    def _close(self, document: Mapping[str, Any]) -> Iterator[Event]:
         summary = self.totals().to_dict()
+        event = self._ended(summary)
+        self._news.end_batch(document, event)
         ended = {"outcome": self.decision.outcome, "why": self.decision.why, "ended_on": self.store.now(), "summary": summary}
         supervisions.note(self.store, self.key, self._token, {"state": supervisions.ENDED, **ended})
-        yield self._ended(summary)
+        yield event
 
     def _ended(self, summary: Mapping[str, Any]) -> Event:
         decision = self.decision
@@ -284,8 +290,12 @@ class Supervisor:
         waited, elapsed = ((now - document[name]).total_seconds() for name in ("attempt_started", "started"))
         self.decision = self._decide(batch, waited, elapsed)
         yield from self._progress(batch)
+        self._news.gather(batch.states.keys())
+        self._news.give_up(given_up(batch, self.rules, self.decision))
         if self.decision.word == "rerun":
             yield from self._rerun(batch)
+            self._news.gather(batch.states.keys())
+        self._courier.wake()
 
     def _decide(self, batch: Batch, waited: float, elapsed: float) -> Decision:
         return decide(batch, self.rules, waited=waited, elapsed=elapsed)
@@ -320,7 +330,7 @@ class Supervisor:
         for one in self.launchpad.judge_failures(Selection(fw_ids=tuple(failures))):
             free = one.decision.retries and one.fw_id not in self._refused
             due = free and one.decision.is_due(now)
-            judged[one.fw_id] = replace(failures[one.fw_id], due=due, later=free and not due)
+            judged[one.fw_id] = replace(failures[one.fw_id], due=due, later=free and not due, why=one.decision.why)
         return judged
 
     def _rerun(self, batch: Batch) -> Iterator[Event]:
@@ -403,7 +413,7 @@ class Patrol(Supervisor):
     def _is_over(self) -> bool:
         return self._once
 
-    def _close(self) -> Iterator[Event]:
+    def _close(self, document: Mapping[str, Any]) -> Iterator[Event]:
         if self.decision.word != "stop":
             self.decision = replace(self.decision, outcome=GOING)
         yield self._ended(self.totals().to_dict())

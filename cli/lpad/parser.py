@@ -63,6 +63,7 @@ COMMANDS = (
     "recover",
     "recover_results",
     "policy",
+    "notifications",
     "server",
     "admin",
     "completion",

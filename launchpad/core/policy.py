@@ -7,9 +7,13 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from launchpad.core.raising import Setting
 from launchpad.core.trials import Trial
+
+if TYPE_CHECKING:
+    from launchpad.core.hooks import Hook
 
 RERUN, IGNORE, NEVER, HOLD = "rerun", "ignore", "never", "hold"
 #: What a rule can say: run again; run again without using the budget; leave it failed; leave it for a person to decide.
@@ -161,6 +165,8 @@ class Policy:
     otherwise: str = NEVER
     delay: Delay = Delay()
     source: str = ""
+    #: Who is told of what. Only in the policy that settings name.
+    notify: tuple[Hook, ...] = ()
 
     def rule_for(self, trial: Trial) -> int | None:
         """Return the number of the first rule that matches a failure, counted from 0; None if none does."""

@@ -8,9 +8,11 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from launchpad.core.causekinds import CAUSES
 from launchpad.core.durations import parse_duration
+from launchpad.core.hooks import EVENTS, GIVE_UP_AFTER, TIMEOUT, Hook, shown_address
 from launchpad.core.policy import (
     ACTIONS,
     CHECKPOINT,
@@ -29,6 +31,7 @@ from launchpad.errors import BadPolicy, UsageError
 
 #: More than anybody writes.
 MOST_RULES = 100
+MOST_HOOKS = 20
 LONGEST_EXPRESSION = 1000
 
 #: The name by which the policy that comes with the library is called, in `extends` and in settings.
@@ -65,24 +68,31 @@ class _Reader:
             self.fault((*path, key), f"{key} must have durations written like 30s, 1m30s, 2h or 3d, not {value!r}")
             return default
         except (ValueError, OverflowError) as problem:
-            self.fault((*path, key), f"{key} must be {problem}, not {value!r}")
+            shown = "" if key in _SECRETS else f", not {value!r}"
+            self.fault((*path, key), f"{key} must be {problem}{shown}")
             return default
 
 
-def parse_policy(data: Value, source: str = "", *, default: Policy | None = None) -> Policy:
+def parse_policy(data: Value, source: str = "", *, default: Policy | None = None, hooks: bool = True) -> Policy:
     """Return the policy that plain data describes. Raises BadPolicy, whose `faults` are [(path, text)].
 
-    data: a mapping with `rules`, `limit`, `otherwise`, `delay`, `extends`; or a list of rules; a number n (any failure is retried
-    up to n times), false (never), or "default". default: what is meant by that name, and by `extends`.
+    data: a mapping with `rules`, `limit`, `otherwise`, `delay`, `extends`, `notify`; or a list of rules; a number n (any failure
+    is retried up to n times), false (never), or "default". default: what is meant by that name, and by `extends`.
+    hooks: whether `notify` may stand there: what is in the database is everybody's, and no place for secrets.
     """
     reader = _Reader()
     policy = _policy(data, source, default, reader)
+    if not hooks and isinstance(data, Mapping) and "notify" in data:
+        reader.fault(("notify",), "notify stands only in the policy that my_launchpad.yaml names: it may hold secrets")
     if reader.faults:
         raise BadPolicy(_sentences(reader.faults, source), faults=reader.faults)
     return policy
 
 
-_POLICY_KEYS = ("rules", "limit", "otherwise", "delay", "extends")
+_POLICY_KEYS = ("rules", "limit", "otherwise", "delay", "extends", "notify")
+_HOOK_KEYS = ("url", "name", "events", "secret", "secret_env", "timeout", "give_up_after")
+#: Values that no message shows.
+_SECRETS = ("secret", "url", "notify")
 _CONDITION_KEYS = tuple(Conditions.__dataclass_fields__)
 _RULE_KEYS = ("name", *_CONDITION_KEYS, "action", "limit", "from", "delay", "exclude_host", "set")
 
@@ -112,6 +122,41 @@ def _policy(data: Value, source: str, default: Policy | None, reader: _Reader) -
         otherwise=reader.take(data, "otherwise", (), _one_of(ACTIONS), base.otherwise if base else NEVER),
         delay=reader.take(data, "delay", (), _delay, base.delay if base else Delay()),
         source=source,
+        notify=_hooks(data.get("notify"), reader),
+    )
+
+
+def _hooks(data: Value, reader: _Reader) -> tuple[Hook, ...]:
+    if data is None:
+        return ()
+    listed = [data] if isinstance(data, Mapping) else data
+    if not isinstance(listed, list) or not 0 < len(listed) <= MOST_HOOKS:
+        reader.fault(("notify",), f"notify must be a list of 1 to {MOST_HOOKS}, each with a dash and a url")
+        return ()
+    hooks = [_hook(item, ("notify", number) if listed is data else ("notify",), reader) for number, item in enumerate(listed)]
+    for number, hook in enumerate(hooks):
+        if hook.url and hook.key in {other.key for other in hooks[:number]}:
+            reader.fault(("notify", number), "this one has the name or url of another; give each a name of its own")
+    return tuple(hooks)
+
+
+def _hook(data: Value, path: Path, reader: _Reader) -> Hook:
+    if not isinstance(data, Mapping):
+        reader.fault(path, "each of notify is `url: https://…` and further lines")
+        return Hook("")
+    reader.keys(data, _HOOK_KEYS, path)
+    if data.get("url") is None:
+        reader.fault(path, "there is no url to notify")
+    if data.get("secret") is not None and data.get("secret_env") is not None:
+        reader.fault((*path, "secret_env"), "secret and secret_env exclude each other")
+    return Hook(
+        reader.take(data, "url", path, _url, ""),
+        events=reader.take(data, "events", path, _events, EVENTS),
+        secret=reader.take(data, "secret", path, _secret, ""),
+        secret_env=reader.take(data, "secret_env", path, _variable, ""),
+        name=reader.take(data, "name", path, _name, ""),
+        timeout=reader.take(data, "timeout", path, _some_seconds(60), TIMEOUT),
+        give_up_after=reader.take(data, "give_up_after", path, _some_seconds(30 * 86400), GIVE_UP_AFTER),
     )
 
 
@@ -205,6 +250,48 @@ def _yes_no(value: Value) -> bool:
     return value
 
 
+def _url(value: Value) -> str:
+    try:
+        parts = urlsplit(value if isinstance(value, str) and re.fullmatch(r"[!-~]+", value) else "")
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of its port, or its brackets
+        is_web = False
+    if not is_web:
+        raise ValueError("an address, http://… or https://…, in signs of ASCII")
+    if "@" in parts.netloc:
+        raise ValueError(f"an address without a user or password ({shown_address(value)}); a secret signs what is sent")
+    return str(value)
+
+
+def _events(value: Value) -> tuple[str, ...]:
+    events = _several(value)
+    if not all(event in EVENTS for event in events):
+        raise ValueError(f"one or several of {', '.join(EVENTS)}")
+    return tuple(dict.fromkeys(events))
+
+
+def _secret(value: Value) -> str:
+    if not isinstance(value, str) or len(value) < 8:
+        raise ValueError("a text of at least 8 signs (in quotes, if it looks like a number)")
+    return value
+
+
+def _variable(value: Value) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError("the name of a variable of the environment")
+    return value
+
+
+def _some_seconds(most: float) -> Callable[[Value], float]:
+    def read(value: Value) -> float:
+        seconds = _seconds(value)
+        if not 0 < seconds <= most:
+            raise ValueError(f"longer than nothing, and at most {most:g} s")
+        return seconds
+
+    return read
+
+
 def _several(value: Value) -> list[Value]:
     items = list(value) if isinstance(value, list) else [value]
     if not items:
@@ -265,7 +352,7 @@ def _signals(value: Value) -> tuple[int, ...]:
         if name and not name.isdigit():
             known = signal.Signals.__members__.get(name if name.startswith("SIG") else f"SIG{name}")
             item = int(known) if known is not None else None
-        if isinstance(item, bool) or item is None or not 0 < int(item) < 65:
+        if isinstance(item, bool) or not isinstance(item, int | str) or not 0 < int(item) < 65:
             raise ValueError("a signal: 9, SIGKILL, or a list of those")
         numbers.append(int(item))
     return tuple(numbers)
@@ -339,4 +426,5 @@ def _sentences(faults: Sequence[tuple[Path, str]], source: str) -> str:
 
 def place_of(path: Path) -> str:
     """Name a place in a policy as people count: "rule 2: "."""
-    return f"rule {path[1] + 1}: " if len(path) > 1 and path[0] == "rules" and isinstance(path[1], int) else ""
+    kind = {"rules": "rule", "notify": "notify"}.get(str(path[0])) if len(path) > 1 else None
+    return f"{kind} {path[1] + 1}: " if kind and isinstance(path[1], int) else ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from launchpad.core.addresses import HIDDEN
+from launchpad.core.hooks import Hook
 from launchpad.core.policy import CHECKPOINT, NEVER, Comparison, Conditions, Delay, Policy, Rule, Span
 from launchpad.core.raising import Setting
 
 
 def policy_to_data(policy: Policy) -> dict[str, Any]:
-    """Return plain data that `parse_policy` reads as this policy."""
+    """Return plain data that `parse_policy` reads as this policy, but for what is secret in `notify`."""
     data: dict[str, Any] = {}
     if policy.limit is not None:
         data["limit"] = policy.limit
@@ -18,7 +20,19 @@ def policy_to_data(policy: Policy) -> dict[str, Any]:
         data["otherwise"] = policy.otherwise
     if policy.delay.seconds:
         data["delay"] = _delay(policy.delay)
-    return {**data, "rules": [rule_to_data(rule) for rule in policy.rules]}
+    data["rules"] = [rule_to_data(rule) for rule in policy.rules]
+    return data | ({"notify": [hook_to_data(hook) for hook in policy.notify]} if policy.notify else {})
+
+
+def hook_to_data(hook: Hook) -> dict[str, Any]:
+    """Return a webhook as it may be shown: without its secret, and without what of its address may be one."""
+    data: dict[str, Any] = {"name": hook.name} if hook.name else {}
+    data |= {"url": hook.shown, "events": list(hook.events)}
+    if hook.secret:
+        data["secret"] = HIDDEN
+    if hook.secret_env:
+        data["secret_env"] = hook.secret_env
+    return data | {"timeout": _duration(hook.timeout), "give_up_after": _duration(hook.give_up_after)}
 
 
 def rule_to_data(rule: Rule) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Rules:
 class Failure:
     """A firework of the batch in a state that is rerun: its active launches, what it died of, how often it was set back.
 
-    due, later: whether its retry policy tries it again, now or after a delay
+    due, later: whether its retry policy tries it again, now or after a delay; why: what the policy says of it
     """
 
     fw_id: int
@@ -109,6 +109,7 @@ class Failure:
     spent: int = 0
     due: bool = False
     later: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,25 @@ def to_rerun(batch: Batch, rules: Rules) -> tuple[int, ...]:
             if failure.spent < rules.max_rerun_attempts and (not rules.rerun_on_causes or failure.cause in rules.rerun_on_causes)
         )
     )
+
+
+def given_up(batch: Batch, rules: Rules, decision: Decision) -> dict[int, str]:
+    """Return the failures that are not set back any more by what was decided, each with why."""
+    reasons: dict[int, str] = {}
+    again = to_rerun(batch, rules)
+    for fw_id, failure in batch.failures.items():
+        if batch.states.get(fw_id) != FIZZLED:
+            continue
+        if fw_id in again:
+            if decision.outcome == GUARDED:
+                reasons[fw_id] = decision.why
+        elif not rules.by_policy:
+            wrong_cause = rules.rerun_on_causes and failure.cause not in rules.rerun_on_causes
+            least = f"what failed by {failure.cause} is not rerun" if wrong_cause else "it has no attempts left"
+            reasons[fw_id] = f"{least} (--{'rerun-on-causes' if wrong_cause else 'max-rerun-attempts'})"
+        elif not failure.later:
+            reasons[fw_id] = failure.why
+    return reasons
 
 
 def guard(batch: Batch, rules: Rules) -> str:

@@ -38,7 +38,7 @@ class SetAside:
 
 @dataclass(frozen=True)
 class Trial:
-    """One attempt. number: from 1, archived ones count; text: what `message` is searched in; ended: None while it goes on.
+    """One attempt. number: from 1, archived ones count; text: what rules search, message: its first line; ended: None if not yet.
 
     peak_mb: the most memory it used, where that was measured; set_aside: None for one that counts still
     """
@@ -51,6 +51,7 @@ class Trial:
     signal: int | None = None
     exception: str = ""
     text: str = ""
+    message: str = ""
     signature: str = ""
     host: str = ""
     task: str = ""
@@ -104,6 +105,7 @@ def trial_of(launch: Mapping[str, Any], number: int = 1, aside: SetAside | None 
         signal=verdict.signal,
         exception=verdict.exception,
         text="\n".join(part for part in (verdict.message, *failure.error) if part),
+        message=verdict.message,
         signature=verdict.signature,
         host=_text(launch.get("host")) or _text(cause.get("host")),
         task=failure.task,

@@ -7,16 +7,22 @@ tells which is which. What FireWorks' tools dropped from the firework, our archi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from launchpad.core.causes import is_meant
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES
+from launchpad.core.documents import get_path
 from launchpad.core.evidence import EVIDENCE_FIELDS
 from launchpad.core.selection import Selection
 from launchpad.store.backend import Backend
+from launchpad.store.names import RERUNS
 from launchpad.store.paging import LONGEST_SEARCH, chunks, pages
 from launchpad.store.selection_queries import Query, all_of, attempt_query, firework_query, id_condition
+from launchpad.store.store import Store
+
+#: What is read of the commands that set attempts aside.
+RECORD_FIELDS = dict.fromkeys(("command", "user", "reason", "by", "keep_budget", "why"), 1)
 
 _LISTS = {"fw_id": 1, "launches": 1, "archived_launches": 1}
 _NAMES = {"launch_id": 1, "archived.fw_ids": 1}
@@ -105,6 +111,13 @@ def _meant(backend: Backend, selection: Selection, launches: Iterable[dict[str, 
         for launch in launches
         if is_meant(with_action(backend, launch), **asked)  # type: ignore[arg-type]
     ]
+
+
+def records_setting_aside(store: Store, launches: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the history's records of the commands that set these launches aside, by id."""
+    named = {rerun for launch in launches if isinstance(rerun := get_path(launch, "archived.rerun"), str)}
+    found = store.by_ids(RERUNS, "_id", named, fields=RECORD_FIELDS) if named else ()
+    return {record["_id"]: record for record in found}
 
 
 def with_action(backend: Backend, launch: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.errors import ConfigurationError
 from launchpad.store.backend import Index
-from launchpad.store.names import ENTRIES, RERUNS
+from launchpad.store.names import ENTRIES, NOTIFICATIONS, RERUNS
 
 
 def _on(*paths: str, unique: bool = False, sparse: bool = False) -> Index:
@@ -51,6 +51,7 @@ INDEXES: dict[str, tuple[Index, ...]] = {
         _on("fw_id"),
         _on("archived.fw_ids"),
         _on("archived.rerun"),
+        _on("archived.on"),
         _on("state_history.reservation_id"),
     ),
     WORKFLOWS: (
@@ -68,6 +69,10 @@ INDEXES: dict[str, tuple[Index, ...]] = {
         _on("state"),
         _on("workflow"),
         _on("part_of", "part"),
+    ),
+    NOTIFICATIONS: (
+        _on("state", "next_try"),
+        _on("-on"),
     ),
     "offline_runs": (_on("launch_id"), _on("fw_id")),
     "fw_gridfs.files": (_on("metadata.launch_id", unique=True),),

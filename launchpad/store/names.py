@@ -10,3 +10,5 @@ PLANS = "rerun_plans"
 FOLDERS = "launch_folders"
 #: What supervisors are busy with, each batch under a lease.
 SUPERVISIONS = "supervisions"
+#: What is to be told to webhooks, and what has been.
+NOTIFICATIONS = "notifications"
