@@ -106,6 +106,8 @@ class Plan:
     workflow_id: Any
     changes: tuple[Change, ...] = ()
     inserts: tuple[Insert, ...] = ()
+    #: A new workflow beside this one: its fireworks, and its document.
+    created: tuple[Insert, ...] = ()
     archived: tuple[ArchivedLaunch, ...] = ()
     restored: tuple[RestoredLaunch, ...] = ()
     #: Fields of the workflow document itself (nodes, links, parent_links, …), before and after; not states: they are read back.
@@ -121,5 +123,12 @@ class Plan:
     @property
     def changes_anything(self) -> bool:
         return bool(
-            self.changes or self.inserts or self.archived or self.restored or self.structure or self.mirror or self.removed
+            self.changes
+            or self.inserts
+            or self.created
+            or self.archived
+            or self.restored
+            or self.structure
+            or self.mirror
+            or self.removed
         )
