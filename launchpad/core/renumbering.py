@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.core.lineage import LINEAGE, Link
 
 Document = dict[str, Any]
 
@@ -77,6 +78,8 @@ class Renumbering:
         top, dot, below = path.partition(".")
         if top == "nodes":
             return path, self._fireworks(value)
+        if path == "metadata" and (link := Link.of(value)):
+            return path, {**value, LINEAGE: {**value[LINEAGE], **self._link(link)}}
         if top not in KEYED:
             return path, value
         if dot:
@@ -84,6 +87,10 @@ class Renumbering:
         if not isinstance(value, Mapping):
             return path, value
         return path, {self._key(key): self._fireworks(item) if top in LISTING else item for key, item in value.items()}
+
+    def _link(self, link: Link) -> Document:
+        originals = {self._fw(fw_id): self._fw(original) for fw_id, original in link.originals.items()}
+        return Link(self._fw(link.parent), self._fw(link.root), str(self.name(link.rerun)), originals).to_document()
 
     def _launch(self, document: Mapping[str, Any]) -> Document:
         changed = dict(document)
@@ -131,10 +138,11 @@ class Renumbering:
             if changed.get(field) is not None:
                 changed[field] = self.name(changed[field])
         changed["changes"] = [self._change(change) for change in changed.get("changes", ())]
-        changed["inserts"] = [
-            {**insert, "document": self._inserted(insert["collection"], insert["document"])}
-            for insert in changed.get("inserts", ())
-        ]
+        for field in ("inserts", "created"):
+            if field in changed:
+                changed[field] = [
+                    {**one, "document": self._inserted(one["collection"], one["document"])} for one in changed[field]
+                ]
         if changed.get("structure"):
             changed["structure"] = self._change(changed["structure"])
         for field in ("archived", "restored"):

@@ -28,6 +28,9 @@ PART_BYTES = 8_000_000
 #: How large an entry in a lock may be.
 LOCK_BYTES = 64_000
 
+#: What of an entry may be spread over parts.
+LISTED = ("changes", "inserts", "created")
+
 #: So few changes of states and of lists of launches fit into one document.
 SURELY_FITTING = 100
 
@@ -49,6 +52,8 @@ class Entry:
     restored: tuple[RestoredLaunch, ...] = ()
     mirror: tuple[int, ...] = ()
     removed: tuple[int, ...] = ()
+    #: A new workflow beside the one that it locks.
+    created: tuple[Insert, ...] = ()
     #: Whether it is written down in the lock itself: then it comes and goes with the lock.
     in_lock: bool = False
 
@@ -68,12 +73,20 @@ class Entry:
             plan.restored,
             plan.mirror,
             plan.removed,
+            created=plan.created,
+        )
+
+    @property
+    def touches_workflow(self) -> bool:
+        """Whether it changes the workflow that it locks, and is not only about a new one beside it."""
+        return bool(
+            self.changes or self.inserts or self.archived or self.restored or self.structure or self.mirror or self.removed
         )
 
     @property
     def changes_states_alone(self) -> bool:
         """Whether all that the workflow's document is told are the states of fireworks that it names already."""
-        if self.inserts or self.structure or self.mirror or self.removed:
+        if self.inserts or self.created or self.structure or self.mirror or self.removed:
             return False
         # With tolerance for failures, the state of the workflow changes too, and not by these states alone.
         paths = {path for change in self.changes for path in change.after}
@@ -82,7 +95,7 @@ class Entry:
     @property
     def fits_into_lock(self) -> bool:
         """Whether a lock may hold it: a few changes, of which no command keeps a history, and which may be planned again."""
-        more = self.rerun_id or self.inserts or self.archived or self.restored or self.structure or self.removed
+        more = self.rerun_id or self.inserts or self.created or self.archived or self.restored or self.structure or self.removed
         return not more and len(self.changes) < SURELY_FITTING and len(bson.encode(self.to_documents()[-1])) < LOCK_BYTES
 
     @property
@@ -95,8 +108,8 @@ class Entry:
     def to_documents(self) -> list[dict[str, Any]]:
         """Return the entry as stored: parts first, where it is too big for one document, then the entry itself."""
         changes = [change.to_document() for change in self.changes]
-        inserts = [{"collection": insert.collection, "document": dict(insert.document)} for insert in self.inserts]
-        parts = _parts(self.entry_id, changes, inserts)
+        inserts, created = _as_documents(self.inserts), _as_documents(self.created)
+        parts = _parts(self.entry_id, {"changes": changes, "inserts": inserts, "created": created})
         whole = {
             "_id": self.entry_id,
             "workflow": self.workflow_id,
@@ -113,6 +126,7 @@ class Entry:
             "removed": list(self.removed),
             "structure": self.structure.to_document() if self.structure else None,
         }
+        whole |= {"created": [] if parts else created} if created else {}
         return [*parts, whole]
 
     @classmethod
@@ -131,24 +145,33 @@ class Entry:
             tuple(RestoredLaunch(launch["launch_id"], launch["archived_on"]) for launch in document.get("restored", ())),
             tuple(document.get("mirror", ())),
             tuple(document.get("removed", ())),
+            created=tuple(Insert(insert["collection"], insert["document"]) for insert in document.get("created", ())),
         )
 
 
-def _parts(entry_id: str, changes: list[dict[str, Any]], inserts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the documents over which an entry's changes and inserts are spread; none when they fit into the entry's own."""
-    if not inserts and len(changes) < SURELY_FITTING and not any(_touches_spec(change) for change in changes):
+def _as_documents(inserts: Sequence[Insert]) -> list[dict[str, Any]]:
+    return [{"collection": insert.collection, "document": dict(insert.document)} for insert in inserts]
+
+
+def _parts(entry_id: str, listed: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the documents over which an entry's lists are spread; none when they fit into the entry's own."""
+    changes = listed["changes"]
+    if (
+        not listed["inserts"]
+        and not listed["created"]
+        and len(changes) < SURELY_FITTING
+        and not any(_touches_spec(change) for change in changes)
+    ):
         return []  # as nearly always: nothing need be measured
-    sized = [("changes", change, len(bson.encode(change))) for change in changes]
-    sized += [("inserts", insert, len(bson.encode(insert))) for insert in inserts]
+    sized = [(kind, document, len(bson.encode(document))) for kind in LISTED for document in listed[kind]]
     if sum(size for _, _, size in sized) < PART_BYTES:
         return []
     parts: list[dict[str, Any]] = []
     room = 0
     for kind, document, size in sized:
         if not parts or size > room:
-            parts.append(
-                {"_id": f"{entry_id}/{len(parts)}", "part_of": entry_id, "part": len(parts), "changes": [], "inserts": []}
-            )
+            empty: dict[str, Any] = {kind: [] for kind in LISTED}
+            parts.append({"_id": f"{entry_id}/{len(parts)}", "part_of": entry_id, "part": len(parts), **empty})
             room = PART_BYTES
         parts[-1][kind].append(document)
         room -= size
@@ -169,10 +192,16 @@ def load_entries(store: Store, query: Mapping[str, Any]) -> list[Entry]:
     documents = [doc for doc in store.backend.find(ENTRIES, query) if "part_of" not in doc]
     for document in documents:
         if document["parts"]:
-            for part in store.backend.find(ENTRIES, {"part_of": document["_id"]}, sort=[("part", 1)]):
-                document["changes"] += part["changes"]
-                document["inserts"] += part["inserts"]
+            add_parts(document, store.backend.find(ENTRIES, {"part_of": document["_id"]}, sort=[("part", 1)]))
     return [Entry.from_document(document) for document in documents]
+
+
+def add_parts(document: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> None:
+    """Put back into an entry's document what is spread over its parts."""
+    for part in parts:
+        for kind in LISTED:
+            if part.get(kind):
+                document[kind] = [*document.get(kind, ()), *part[kind]]
 
 
 def closing(done: Iterable[tuple[str, str | None]]) -> list[Operation]:

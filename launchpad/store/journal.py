@@ -291,10 +291,10 @@ def _insert_waiting(store: Store, entries: Sequence[Entry]) -> None:
     for collection in (FIREWORKS, WORKFLOWS):
         operations = []
         for entry in entries:
-            for insert in entry.inserts:
+            for insert in (*entry.inserts, *entry.created):
                 if insert.collection == collection:
                     document = {**insert.document}
-                    if document.get("state") == READY:
+                    if collection == FIREWORKS and document.get("state") == READY:
                         document["state"] = WAITING
                     key = KEY_FIELD[collection]
                     operations.append(Update({key: document[key]}, {"$setOnInsert": _without(document, key)}, upsert=True))
@@ -303,6 +303,12 @@ def _insert_waiting(store: Store, entries: Sequence[Entry]) -> None:
 
 def _bring_back(store: Store, entries: Sequence[Entry]) -> None:
     bring_back(store, listed_anew(change for entry in entries for change in entry.changes))
+
+
+def _listed_by_new(entries: Sequence[Entry]) -> set[int]:
+    """Return the launches whose results new workflows reuse: one may be on its way to the archive, for others."""
+    created = [insert.document for entry in entries for insert in entry.created if insert.collection == FIREWORKS]
+    return {launch_id for document in created for launch_id in document["launches"]}
 
 
 def _without(document: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -317,7 +323,7 @@ def _make_ready(store: Store, entries: Sequence[Entry]) -> None:
         marks = [(change.key, change.after) for change in entry.changes if change.after.get("state") == READY]
         marks += [
             (insert.document["fw_id"], insert.document)
-            for insert in entry.inserts
+            for insert in (*entry.inserts, *entry.created)
             if insert.collection == FIREWORKS and insert.document.get("state") == READY
         ]
         for fw_id, after in marks:

@@ -12,7 +12,7 @@ from launchpad.core.changes import FIREWORKS, WORKFLOWS, Change, Outcome, Plan
 from launchpad.core.documents import ABSENT, get_path, iso
 from launchpad.store import journal
 from launchpad.store.backend import DeleteMany, Insert
-from launchpad.store.entries import Entry
+from launchpad.store.entries import Entry, add_parts
 from launchpad.store.names import PLANS
 from launchpad.store.records import as_plan, find_record
 from launchpad.store.store import Store
@@ -63,9 +63,8 @@ def load(store: Store, plan_id: str) -> Iterator[list[tuple[KeptPlan, str]]]:
 
 
 def _kept(store: Store, document: dict[str, Any]) -> KeptPlan:
-    for part in store.backend.find(PLANS, {"part_of": document["_id"]}, sort=[("part", 1)]) if document["parts"] else ():
-        document["changes"] += part["changes"]
-        document["inserts"] += part["inserts"]
+    if document["parts"]:
+        add_parts(document, store.backend.find(PLANS, {"part_of": document["_id"]}, sort=[("part", 1)]))
     guard = Change.from_document({"collection": "", "key": None, "before": document["guard"], "after": []}).before
     outcomes = tuple(Outcome(**{**said, "warnings": tuple(said["warnings"])}) for said in document["outcomes"])
     return KeptPlan(replace(as_plan(Entry.from_document(document)), guard=guard, outcomes=outcomes), document["nodes"])

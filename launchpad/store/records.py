@@ -116,6 +116,7 @@ def as_plan(entry: Entry) -> Plan:
         restored=entry.restored,
         structure=entry.structure,
         removed=entry.removed,
+        created=entry.created,
     )
 
 
