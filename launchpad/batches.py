@@ -40,6 +40,8 @@ class Operation:
     members: Collection[str] | None = None
     #: Whether a batch needs nothing of another, so that two can be under way at the same time.
     independent: bool = True
+    #: The command's id in the history, or that of the plan that a dry run keeps; once there is one.
+    record_id: str = ""
     #: Whether fireworks that share a launch with a target, in any workflow, have to go along when the launch is archived.
     duplicates: bool = False
 
@@ -121,6 +123,7 @@ class Batching:
                     report.rerun_id = self.open_record(operation.command, selection.describe(), reason, **record)
                 if dry_run and keep_plan and report.plan_id is None:
                     report.plan_id = self._open_plan(operation.command, selection.describe(), reason, **record)
+                operation.record_id = report.rerun_id or report.plan_id or ""
                 yield ids
 
         def touched(ids: Sequence[Any]) -> set[Any]:

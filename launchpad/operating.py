@@ -7,15 +7,17 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from launchpad.batches import Batching, Operation, Targets
+from launchpad.batches import Operation, Targets
 from launchpad.core import recovery
 from launchpad.core.changes import Plan
 from launchpad.core.report import Report
 from launchpad.core.rerun import RerunOptions, plan_rerun
+from launchpad.core.scopes import ALL, DOWNSTREAM
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, FIZZLED, HELD, STATES, WAITING
 from launchpad.errors import ConflictingOptions, NoCheckpoint, UnknownLaunch
+from launchpad.reexecuting import Reexecuting
 from launchpad.store.snapshots import attempts_of
 
 logger = logging.getLogger("launchpad")
@@ -45,7 +47,7 @@ def _heads(snapshot: Snapshot, targets: Targets) -> Targets:
     }
 
 
-class Operating(Batching):
+class Operating(Reexecuting):
     """What an operator reruns. A part of `LaunchPad`."""
 
     def rerun(
@@ -66,6 +68,7 @@ class Operating(Batching):
         progress: Callable[[int], Any] | None = None,
         keep_plan: bool = False,
         keep_budget: bool = False,
+        as_new: bool = False,
     ) -> Report:
         """Set the selected fireworks back to run again, with everything below them that has run, and report on each.
 
@@ -101,6 +104,11 @@ class Operating(Batching):
         operation = Rerun(options, duplicates=rerun_duplicates, whole_workflows=whole_workflows, failed=failed)
         if chosen_launches and not dry_run:  # a launch that cannot be meant must stop the command before its first change
             self.carry_out(operation, selection, dry_run=True)
+        if as_new:
+            scope = ALL if whole_workflows and not failed else DOWNSTREAM
+            return self.rerun_anew(
+                operation, selection, scope, dry_run=dry_run, reason=reason, progress=progress, keep_plan=keep_plan
+            )
         budget = {"keep_budget": True} if keep_budget else {}
         return self.carry_out(
             operation, selection, dry_run=dry_run, reason=reason, progress=progress, keep_plan=keep_plan, **budget

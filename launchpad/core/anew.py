@@ -9,7 +9,7 @@ any workflow has use for them, a rerun of the original does not take them away, 
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from launchpad.core.documents import ABSENT, get_path, iso, put_path
 from launchpad.core.graph import Graph
 from launchpad.core.lineage import LINEAGE, Link, root_of
 from launchpad.core.recovery import drop_recovery
+from launchpad.core.scopes import ALL, KEEPING
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.specs import TOLERANCE
 from launchpad.core.states import FIZZLED, HELD, READY, RESERVED, RUNNING, WAITING
@@ -32,11 +33,17 @@ KEPT, ABOVE = "kept", "above"
 
 @dataclass(frozen=True)
 class Anew:
-    """What a new workflow needs besides the old one. workflow_id: its `_id`; rerun_id: the command in the history."""
+    """What a new workflow needs besides the old one. metadata: the old one's; rerun_id: the command in the history."""
 
-    workflow_id: Any
     metadata: Mapping[str, Any] = field(default_factory=dict)
     rerun_id: str = ""
+
+
+def to_run(graph: Graph, begun: Collection[int], scope: str) -> set[int]:
+    """Return what of a workflow runs again in a new one, whatever its state: what a rerun begins with and what is below."""
+    if scope == ALL:
+        return set(graph.nodes)
+    return set(begun) if scope in KEEPING else set(graph.reach(begun))
 
 
 def plan_anew(snapshot: Snapshot, plan: Plan, again: Collection[int], anew: Anew) -> Plan:
@@ -165,7 +172,7 @@ class _Copy:
         lineage = Link(first, root_of(self.anew.metadata, first), self.anew.rerun_id, new)
         return {
             **{key: value for key, value in stored.items() if key not in ("_id", "locked", "metadata")},
-            "_id": self.anew.workflow_id,
+            "_id": self.snapshot.spare_id,
             "metadata": {**copy.deepcopy(dict(self.anew.metadata)), LINEAGE: lineage.to_document()},
             "nodes": sorted(links),
             "links": {str(n): below for n, below in links.items()},
@@ -214,7 +221,7 @@ class _Copy:
 
 def _graph_after(snapshot: Snapshot, plan: Plan) -> Graph:
     """Return the links as the rerun would leave them: what superseded attempts had added may go."""
-    links: dict[str, Sequence[int]] = {str(fw_id): below for fw_id, below in snapshot.graph.children.items()}
+    links: dict[str, Any] = {str(fw_id): below for fw_id, below in snapshot.graph.children.items()}
     for path, value in (plan.structure.after if plan.structure else {}).items():
         if path.startswith("links."):
             links[path.removeprefix("links.")] = value

@@ -46,6 +46,24 @@ class Link:
         return cls(stored["parent"], stored["root"], str(stored.get("rerun") or ""), pairs)
 
 
+@dataclass(frozen=True)
+class Created:
+    """A workflow that was made of another. fw_id: its first firework; fw_ids: the id of each copy by that of its original."""
+
+    fw_id: int
+    parent: int
+    root: int
+    name: str
+    fw_ids: Mapping[int, int]
+
+    @classmethod
+    def of(cls, workflow: Mapping[str, Any]) -> Created:
+        link = Link.of(workflow.get("metadata"))
+        assert link is not None
+        copies = {original: fw_id for fw_id, original in link.originals.items()}
+        return cls(min(workflow["nodes"]), link.parent, link.root, str(workflow.get("name", "")), copies)
+
+
 def root_of(metadata: Mapping[str, Any] | None, first: int) -> int:
     """Return the root of a workflow's family; `first`: its own first firework."""
     link = Link.of(metadata)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from launchpad.core.changes import Outcome
+from launchpad.core.lineage import Created
 from launchpad.core.snapshot import Snapshot
 
 
@@ -23,6 +24,8 @@ class Report:
     rerun_id: str | None = None
     #: The id under which a dry run's plan is kept, so that exactly it can be applied.
     plan_id: str | None = None
+    #: The workflows that were made, or would be.
+    created: list[Created] = field(default_factory=list)
 
     @property
     def targets(self) -> list[Outcome]:
@@ -61,6 +64,7 @@ class Report:
             "rerun_id": self.rerun_id,
             "plan_id": self.plan_id,
             "counts": {kind: len(outcomes) for kind, outcomes in kinds.items()},
+            **({"created": [vars(one) for one in self.created]} if self.created else {}),
             "outcomes": [dataclasses.asdict(outcome) | {"warnings": list(outcome.warnings)} for outcome in self.outcomes],
         }
 

@@ -69,6 +69,8 @@ class Snapshot:
         self.attempts: dict[int, list[Mapping[str, Any]]] = {}
         #: Ids reserved for fireworks that the plan inserts.
         self.new_ids: list[int] = []
+        #: The `_id` of a workflow that the plan may make.
+        self.spare_id: Any = None
         self._consulted: dict[int, Any] = {}
         self._stored_states = {int(fw_id): state for fw_id, state in (workflow.get("fw_states") or {}).items()}
         #: Databases from before `fw_states`: every state has to come from the fireworks.

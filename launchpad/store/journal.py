@@ -144,7 +144,7 @@ def carry_out(
     for step in (_insert_waiting, archive, _bring_back):
         step(store, staying)
         leases.keep()
-    mirror(store, [entry for entry in staying if not mirrored.get(entry.entry_id)])
+    mirror(store, [entry for entry in staying if entry.touches_workflow and not mirrored.get(entry.entry_id)])
     leases.keep()
     _make_ready(store, staying)
     _unlock(store, staying)
@@ -302,7 +302,7 @@ def _insert_waiting(store: Store, entries: Sequence[Entry]) -> None:
 
 
 def _bring_back(store: Store, entries: Sequence[Entry]) -> None:
-    bring_back(store, listed_anew(change for entry in entries for change in entry.changes))
+    bring_back(store, listed_anew(change for entry in entries for change in entry.changes) | _listed_by_new(entries))
 
 
 def _listed_by_new(entries: Sequence[Entry]) -> set[int]:

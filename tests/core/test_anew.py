@@ -28,7 +28,7 @@ def plan_for(stored: Stored, chosen: str, again: str, *, metadata: Mapping[str, 
     def planner(snapshot: Snapshot) -> Plan:
         targets = {stored.id_of(name): "target" for name in chosen}
         inplace = with_fresh_inputs(snapshot, plan_rerun(snapshot, targets, RerunOptions(**options)))
-        return plan_anew(snapshot, inplace, {stored.id_of(name) for name in again}, Anew("new", metadata or {}, "abc"))
+        return plan_anew(snapshot, inplace, {stored.id_of(name) for name in again}, Anew(metadata or {}, "abc"))
 
     return plan(stored, planner)
 
