@@ -130,7 +130,8 @@ class Recording:
         for batch in plans.load(self.store, record["_id"]):
             done = plans.apply(self.store, [kept for kept, _ in batch], batch[0][1], record["_id"])
             for kept, _ in batch:
-                late = [Outcome(c.key, "moved", "was changed by others in this moment") for c in kept.plan.changes]
+                about = [*(change.key for change in kept.plan.changes), *kept.plan.seen]
+                late = [Outcome(fw_id, "moved", "was changed by others in this moment") for fw_id in about]
                 report.outcomes += kept.plan.outcomes if kept.plan.workflow_id in done else late
         plans.forget(self.store, [record["_id"]])
         self.close_record(report)

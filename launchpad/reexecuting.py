@@ -105,5 +105,5 @@ class Reexecuting(Batching):
         report = self.carry_out(
             operation, chosen, dry_run=dry_run, reason=reason, progress=progress, keep_plan=keep_plan, as_new=True
         )
-        report.created = [Created.of(document) for document in operation.created]
+        report.created = sorted(map(Created.of, operation.created), key=lambda created: created.parent)
         return report

@@ -84,6 +84,7 @@ class _Copy:
         return Plan(
             workflow_id,
             created=(*documents, Insert(WORKFLOWS, self._workflow())),
+            seen={fw_id: snapshot.fireworks[fw_id]["updated_on"] for fw_id in self.copied},
             guard=snapshot.guard(),
             outcomes=tuple(self._outcomes()),
         )

@@ -108,6 +108,8 @@ class Plan:
     inserts: tuple[Insert, ...] = ()
     #: A new workflow beside this one: its fireworks, and its document.
     created: tuple[Insert, ...] = ()
+    #: Fireworks that are not changed and of which something new was made, with their `updated_on`.
+    seen: Mapping[int, Any] = field(default_factory=dict)
     archived: tuple[ArchivedLaunch, ...] = ()
     restored: tuple[RestoredLaunch, ...] = ()
     #: Fields of the workflow document itself (nodes, links, parent_links, …), before and after; not states: they are read back.

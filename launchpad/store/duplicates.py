@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from launchpad.core.changes import FIREWORKS
+from launchpad.core.lineage import LINEAGE, Link
 from launchpad.store.snapshots import LIGHT
 from launchpad.store.store import Store
 
@@ -32,7 +33,10 @@ def fireworks_following(store: Store, launch_id: int) -> list[dict[str, Any]]:
 
 
 def sharing_launches(store: Store, fw_ids: Iterable[int]) -> dict[int, list[int]]:
-    """Return, for those of `fw_ids` that look for duplicates, the other fireworks that share an active launch with them."""
+    """Return, for those of `fw_ids` that look for duplicates, the other fireworks that share an active launch with them.
+
+    Not those of workflows that a rerun has made anew: these reuse the result, and look for none.
+    """
     fields = {"fw_id": 1, "launches": 1}
     asking = list(store.by_ids(FIREWORKS, "fw_id", fw_ids, fields=fields, **{"spec._dupefinder": {"$exists": True}}))
     owners: dict[int, list[int]] = {}
@@ -45,7 +49,17 @@ def sharing_launches(store: Store, fw_ids: Iterable[int]) -> dict[int, list[int]
             for fw_id in owners.get(launch_id, ()):
                 if fw_id != document["fw_id"]:
                     sharing.setdefault(fw_id, []).append(document["fw_id"])
+    if sharing:
+        copies = _made_anew(store, {other for others in sharing.values() for other in others})
+        sharing = {fw_id: left for fw_id, others in sharing.items() if (left := [n for n in others if n not in copies])}
     return sharing
+
+
+def _made_anew(store: Store, fw_ids: Iterable[int]) -> set[int]:
+    """Return those of some fireworks that are copies in workflows which reruns have made."""
+    workflows = store.workflows_of(list(fw_ids), fields={f"metadata.{LINEAGE}": 1})
+    links = (Link.of(workflow.get("metadata")) for workflow in workflows)
+    return {fw_id for link in links if link for fw_id in link.originals}
 
 
 def launches_of_duplicates(store: Store, fw_id: int, find_class: Callable[[Mapping[str, Any]], Any]) -> list[int]:

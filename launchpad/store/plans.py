@@ -38,7 +38,8 @@ def keep(store: Store, plan_id: str, operation: str, plans: Sequence[Plan], node
             parts = Entry.of(plan, operation, plan_id, now).to_documents()
             guard = Change("", None, plan.guard, {}).to_document()["before"]
             said = [dataclasses.asdict(outcome) for outcome in plan.outcomes]
-            parts[-1] |= {"guard": guard, "nodes": nodes[plan.workflow_id], "outcomes": said}
+            seen = {str(fw_id): stamp for fw_id, stamp in plan.seen.items()}
+            parts[-1] |= {"guard": guard, "nodes": nodes[plan.workflow_id], "outcomes": said, "seen": seen}
             documents += parts
     store.write(PLANS, [Insert(document) for document in documents])
 
@@ -67,17 +68,20 @@ def _kept(store: Store, document: dict[str, Any]) -> KeptPlan:
         add_parts(document, store.backend.find(PLANS, {"part_of": document["_id"]}, sort=[("part", 1)]))
     guard = Change.from_document({"collection": "", "key": None, "before": document["guard"], "after": []}).before
     outcomes = tuple(Outcome(**{**said, "warnings": tuple(said["warnings"])}) for said in document["outcomes"])
-    return KeptPlan(replace(as_plan(Entry.from_document(document)), guard=guard, outcomes=outcomes), document["nodes"])
+    seen = {int(fw_id): stamp for fw_id, stamp in document.get("seen", {}).items()}
+    plan = replace(as_plan(Entry.from_document(document)), guard=guard, outcomes=outcomes, seen=seen)
+    return KeptPlan(plan, document["nodes"])
 
 
 def moved(store: Store, plans: Sequence[KeptPlan]) -> dict[int, Mapping[str, Any]]:
     """Return the fireworks that are no longer as these plans saw them, with their documents ({} for one that is gone)."""
-    changes = {change.key: change for kept in plans for change in kept.plan.changes}
+    changes = {change.key: change.before for kept in plans for change in kept.plan.changes}
+    changes |= {fw_id: {"updated_on": stamp} for kept in plans for fw_id, stamp in kept.plan.seen.items()}
     found = {document["fw_id"]: document for document in store.by_ids(FIREWORKS, "fw_id", changes)}
     return {
         fw_id: found.get(fw_id, {})
-        for fw_id, change in changes.items()
-        if any(get_path(found.get(fw_id, {}), path) != value for path, value in change.before.items())
+        for fw_id, before in changes.items()
+        if any(get_path(found.get(fw_id, {}), path) != value for path, value in before.items())
     }
 
 

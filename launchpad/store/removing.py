@@ -44,13 +44,21 @@ def remove_fireworks(store: Store, fw_ids: Sequence[int]) -> None:
 def launches_to_remove(store: Store, fw_ids: Iterable[int], fields: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return the launches that go when these fireworks go, active and archived: those that no other firework lists.
 
-    fields: what to read of them, on top of what is needed to judge.
+    Among them are those that they share with others which are gone. fields: what to read of them, on top of what is needed to
+    judge.
     """
     own = set(fw_ids)
     wanted = {**fields, **OWNERSHIP}
+    lists = dict.fromkeys(("launches", "archived_launches"), 1)
+    listed = {n for doc in store.by_ids(FIREWORKS, "fw_id", own, fields=lists) for name in lists for n in doc.get(name) or ()}
     found: dict[int, dict[str, Any]] = {}
     for collection in (ARCHIVED_LAUNCHES, LAUNCHES):
         found |= {launch["launch_id"]: launch for launch in store.by_ids(collection, "fw_id", own, fields=wanted)}
+        shared = store.by_ids(collection, "launch_id", listed - set(found), fields=wanted)
+        found |= {launch["launch_id"]: launch for launch in shared}
+    others = {launch["fw_id"] for launch in found.values()} - own
+    there = {doc["fw_id"] for doc in store.by_ids(FIREWORKS, "fw_id", others, fields={"fw_id": 1})} if others else set()
+    found = {n: launch for n, launch in found.items() if launch["fw_id"] not in there}
     kept = {n for n, launch in found.items() if not own.issuperset((launch.get("archived") or {}).get("fw_ids", ()))}
     for field in ("launches", "archived_launches"):
         for firework in store.by_ids(FIREWORKS, field, found, fields={"fw_id": 1, field: 1}):
