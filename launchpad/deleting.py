@@ -63,7 +63,7 @@ class Delete(Operation):
         workflow_of = {fw_id: plan.workflow_id for _, plan in plans for fw_id in plan.removed}
         self._folders |= {plan.workflow_id: {} for _, plan in plans}
         for launch in launches_to_remove(self.store, workflow_of, FOLDER_FIELDS):
-            named = self._folders[workflow_of[launch["fw_id"]]]
+            named = self._folders[workflow_of[launch["listed_by"]]]
             named.setdefault(str(launch.get("launch_dir") or ""), []).append(launch)
         if not self.dry_run:
             self.note([item for plan in plans for item in self._folders[plan[1].workflow_id].items()])

@@ -45,16 +45,17 @@ def launches_to_remove(store: Store, fw_ids: Iterable[int], fields: Mapping[str,
     """Return the launches that go when these fireworks go, active and archived: those that no other firework lists.
 
     Among them are those that they share with others which are gone. fields: what to read of them, on top of what is needed to
-    judge.
+    judge; `listed_by` tells which of the fireworks it goes with.
     """
     own = set(fw_ids)
     wanted = {**fields, **OWNERSHIP}
     lists = dict.fromkeys(("launches", "archived_launches"), 1)
-    listed = {n for doc in store.by_ids(FIREWORKS, "fw_id", own, fields=lists) for name in lists for n in doc.get(name) or ()}
+    fireworks = list(store.by_ids(FIREWORKS, "fw_id", own, fields={"fw_id": 1, **lists}))
+    listed = {launch_id: doc["fw_id"] for doc in fireworks for name in lists for launch_id in doc.get(name) or ()}
     found: dict[int, dict[str, Any]] = {}
     for collection in (ARCHIVED_LAUNCHES, LAUNCHES):
         found |= {launch["launch_id"]: launch for launch in store.by_ids(collection, "fw_id", own, fields=wanted)}
-        shared = store.by_ids(collection, "launch_id", listed - set(found), fields=wanted)
+        shared = store.by_ids(collection, "launch_id", set(listed) - set(found), fields=wanted)
         found |= {launch["launch_id"]: launch for launch in shared}
     others = {launch["fw_id"] for launch in found.values()} - own
     there = {doc["fw_id"] for doc in store.by_ids(FIREWORKS, "fw_id", others, fields={"fw_id": 1})} if others else set()
@@ -64,7 +65,8 @@ def launches_to_remove(store: Store, fw_ids: Iterable[int], fields: Mapping[str,
         for firework in store.by_ids(FIREWORKS, field, found, fields={"fw_id": 1, field: 1}):
             if firework["fw_id"] not in own:
                 kept.update(firework[field])
-    return [launch for n, launch in sorted(found.items()) if n not in kept]
+    going = ((n, launch) for n, launch in sorted(found.items()) if n not in kept)
+    return [{**launch, "listed_by": launch["fw_id"] if launch["fw_id"] in own else listed[n]} for n, launch in going]
 
 
 def _parts(ids: Sequence[Any]) -> Iterator[Sequence[Any]]:

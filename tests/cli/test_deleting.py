@@ -78,14 +78,14 @@ def test_a_large_action_goes_with_its_launch(lpad, pad, scene):
     assert counts(pad)["launches"] == 0
 
 
-def test_a_launch_that_another_workflow_lists_stays(lpad, scene, pad):
+def test_a_launch_that_another_workflow_lists_goes_with_that_one(lpad, scene, pad):
     scene.workflow("COMPLETED", name="one")
     scene.workflow("COMPLETED", name="two")
     pad.store.backend.find_one_and_update("fireworks", {"fw_id": 2}, {"$set": {"launches": [1], "archived_launches": [2]}})
     lpad("delete_wflows", "-n", "one")
     assert sorted(launch["launch_id"] for launch in pad.launches.find()) == [1, 2]
     lpad("delete_wflows", "-n", "two")
-    assert [launch["launch_id"] for launch in pad.launches.find()] == [1]
+    assert [launch["launch_id"] for launch in pad.launches.find()] == []
 
 
 def test_what_runs_is_deleted_only_with_running_and_its_result_is_refused(lpad, pad):
