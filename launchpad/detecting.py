@@ -19,7 +19,7 @@ from launchpad.core.report import Report
 from launchpad.core.selection import Selection
 from launchpad.core.selectiontext import shorten_ids
 from launchpad.core.snapshot import Snapshot
-from launchpad.core.states import ENDED, FIZZLED, RESERVED, RUNNING
+from launchpad.core.states import FIZZLED, RESERVED, RUNNING
 from launchpad.errors import ConflictingOptions, UnknownLaunch
 from launchpad.operating import Operating
 from launchpad.store import leases, losing, reading_queries
@@ -98,11 +98,7 @@ class Detecting(Operating):
 
     def find_inconsistent(self, *, query: Mapping[str, Any] | None = None) -> Iterator[list[int]]:
         """Yield fireworks that are RUNNING though all their runs have ended, or they have none."""
-        states = {"launch_id": 1, "state": 1}
-        for batch in losing.fireworks_with_launches(self.store, (RUNNING,), query=query, fields=states):
-            ids = [firework["fw_id"] for firework, launches in batch if all(launch["state"] in ENDED for launch in launches)]
-            if ids:
-                yield ids
+        return (fw_ids for fw_ids in losing.running_in_vain(self.store, query) if fw_ids)
 
     def fizzle_lost_runs(self, runs: Sequence[LostRun], *, reason: str = "") -> Report:
         """Declare runs lost: their launches, and fireworks that have no other, become FIZZLED with the cause "lost".

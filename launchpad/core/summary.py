@@ -60,16 +60,16 @@ def firework_summary(
     launches: its active launches, oldest first; whole for "more" and above, for "less" `FAILURE_FIELDS` suffice
     archived_launches: whole, for "all" and "reservations"
     """
-    shown: dict[str, Any] = {"spec": firework.get("spec", {})} if display in ("all", "reservations") else {}
-    shown |= {key: firework.get(key) for key in ("fw_id", "created_on", "updated_on")}
+    get = firework.get
+    shown: dict[str, Any] = {"spec": get("spec", {})} if display in ("all", "reservations") else {}
+    shown.update(fw_id=get("fw_id"), created_on=get("created_on"), updated_on=get("updated_on"))
     if display != "less":
         shown["launches"] = [_without_id(launch) for launch in launches]
     if display in ("all", "reservations"):
         shown["archived_launches"] = [_without_id(launch) for launch in archived_launches]
-    shown |= {key: firework.get(key) for key in ("state", "name")}
-    if firework.get("state") == FIZZLED and launches:
-        error = failure(launches[-1])
-        shown |= {"error": error} if error else {}
+    shown.update(state=get("state"), name=get("name"))
+    if shown["state"] == FIZZLED and launches and (error := failure(launches[-1])):
+        shown["error"] = error
     return shown
 
 
@@ -79,16 +79,17 @@ def _without_id(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def failure(launch: Mapping[str, Any]) -> str:
     """Return in one line why a launch failed, or "": the task, numbered from 0 as in its checkpoint, and the exception."""
-    stacktrace = get_path(launch, "action.stored_data._exception._stacktrace")
+    stored = get_path(launch, "action.stored_data")
+    stacktrace = get_path(stored, "_exception._stacktrace")
     reason = exception_line(stacktrace) if isinstance(stacktrace, str) else ""
-    task = get_path(launch, "action.stored_data._task._fw_name")
+    task = get_path(stored, "_task._fw_name")
     if not reason or task is ABSENT:
         return reason
-    return f"task {number} ({task}): {reason}" if (number := _task_number(launch)) is not None else f"{task}: {reason}"
+    return f"task {number} ({task}): {reason}" if (number := _task_number(launch, stored)) is not None else f"{task}: {reason}"
 
 
-def _task_number(launch: Mapping[str, Any]) -> Any:
-    number = get_path(launch, "action.stored_data._task_n")
+def _task_number(launch: Mapping[str, Any], stored: Mapping[str, Any]) -> Any:
+    number = stored.get("_task_n", ABSENT)
     if number is ABSENT:
         number = (checkpoint_of(launch) or {}).get("_task_n")
     return number
@@ -100,9 +101,11 @@ def exception_line(stacktrace: str) -> str:
     Where that line only leads up to what follows, such as a script's last words, the last line is told with it. What is no stack
     trace, but a sentence in its place, is told by its first line.
     """
-    last_frame = ("\n" + stacktrace).rfind("\n  File ")
-    lines = [line.rstrip() for line in stacktrace[max(last_frame, 0) :].splitlines() if line.strip()]
-    below = lines[:1] if last_frame < 0 else [line for line in lines if not line.startswith(" ")]
+    last_frame = stacktrace.rfind("\n  File ")
+    lines = stacktrace[last_frame + 1 :].splitlines()
+    if last_frame < 0 and not stacktrace.startswith("  File "):
+        return next((line.rstrip() for line in lines if line.strip()), "")
+    below = [line.rstrip() for line in lines if line.strip() and line[0] != " "]
     if len(below) > 1 and below[0].endswith(":"):
         return f"{below[0]} {below[-1]}"
     return below[0] if below else ""

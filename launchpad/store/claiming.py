@@ -119,11 +119,8 @@ def oddly_running(store: Store) -> tuple[list[int], list[int]]:
             here = [fw_id for fw_id in workflow["nodes"] if fw_id in batch] if copies else []
             unseen += [fw_id for fw_id in here if copies.get(str(fw_id)) != batch[fw_id]["state"]]
         listed = {launch_id for doc in batch.values() for launch_id in doc["launches"]}
-        ended = {
-            doc["launch_id"]
-            for doc in store.by_ids(LAUNCHES, "launch_id", listed, fields={"launch_id": 1, "state": 1})
-            if doc["state"] in ENDED
-        }
+        only = {"state": {"$in": sorted(ENDED)}}
+        ended = {doc["launch_id"] for doc in store.by_ids(LAUNCHES, "launch_id", listed, fields={"launch_id": 1}, **only)}
         over += [launch_id for doc in batch.values() if ended.issuperset(doc["launches"]) for launch_id in doc["launches"]]
     return unseen, over
 

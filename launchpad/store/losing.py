@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from launchpad.core.changes import FIREWORKS, LAUNCHES
-from launchpad.core.states import DEFUSED, FIZZLED, PAUSED, RESERVED, RUNNING
+from launchpad.core.states import DEFUSED, ENDED, FIZZLED, PAUSED, RESERVED, RUNNING
 from launchpad.store.backend import Update, UpdateMany
 from launchpad.store.paging import pages
 from launchpad.store.selection_queries import all_of, resolved
 from launchpad.store.store import Store, one_of
 
-#: How many fireworks are looked at in one round.
+#: How many fireworks are looked at in one round; and how many of which little is read.
 BATCH = 1000
+PAGE = 5000
 
 #: What is read of a launch to judge whether it lives.
 LAUNCH = dict.fromkeys(
@@ -32,21 +33,24 @@ MAY_RUN = (RUNNING, RESERVED, DEFUSED, PAUSED)
 Document = dict[str, Any]
 
 
-def fireworks_with_launches(
-    store: Store,
-    states: Sequence[str],
-    *,
-    query: Mapping[str, Any] | None = None,
-    fields: Mapping[str, int] = LAUNCH,
-) -> Iterator[list[tuple[Document, list[Document]]]]:
-    """Yield fireworks in these states, each with its active launches, a thousand at a time.
+def running_in_vain(store: Store, query: Mapping[str, Any] | None = None) -> Iterator[list[int]]:
+    """Yield fireworks that are RUNNING though all their launches have ended, or they have none. query: also on the firework."""
+    conditions = all_of([{"state": RUNNING}, resolved(query) if query else {}])
+    for page in pages(store.backend, FIREWORKS, conditions, "fw_id", ("fw_id", "launches"), PAGE):
+        ids = {launch_id for firework in page for launch_id in firework.get("launches") or ()}
+        going_on = {"launch_id": one_of(list(ids)), "state": {"$nin": sorted(ENDED)}}
+        if store.backend.count(LAUNCHES, going_on) == len(ids):  # as nearly always: then none of them need be read
+            live = ids
+        else:
+            live = {launch["launch_id"] for launch in store.backend.find(LAUNCHES, going_on, fields={"launch_id": 1})}
+        yield [firework["fw_id"] for firework in page if live.isdisjoint(firework.get("launches") or ())]
 
-    query: also on the firework. fields: what to read of the launches.
-    """
-    conditions = all_of([{"state": one_of(list(states))}, resolved(query) if query else {}])
-    for page in pages(store.backend, FIREWORKS, conditions, "fw_id", FIREWORK, BATCH):
+
+def fireworks_with_launches(store: Store, states: Sequence[str]) -> Iterator[list[tuple[Document, list[Document]]]]:
+    """Yield fireworks in these states, each with its active launches, a thousand at a time."""
+    for page in pages(store.backend, FIREWORKS, {"state": one_of(list(states))}, "fw_id", FIREWORK, BATCH):
         ids = [launch_id for firework in page for launch_id in firework.get("launches") or ()]
-        found = {launch["launch_id"]: launch for launch in store.by_ids(LAUNCHES, "launch_id", ids, fields=fields)}
+        found = {launch["launch_id"]: launch for launch in store.by_ids(LAUNCHES, "launch_id", ids, fields=LAUNCH)}
         yield [(firework, [found[n] for n in firework.get("launches") or () if n in found]) for firework in page]
 
 

@@ -220,6 +220,24 @@ def test_fireworks_whose_runs_have_ended_are_told_and_follow(lpad, scene, pad):
     assert result.out.splitlines()[-1] == "1 firework refreshed, 1 below."
 
 
+def test_of_what_runs_only_fireworks_without_any_live_run_are_told_as_having_ended(scene, pad):
+    for state in ("RUNNING", "COMPLETED", "RUNNING", "RUNNING"):
+        scene.workflow(state)
+
+    def listed(fw_id, *launches):
+        fields = {"state": "RUNNING", "launches": list(launches)}
+        pad.store.backend.find_one_and_update("fireworks", {"fw_id": fw_id}, {"$set": fields})
+
+    listed(1, 1)
+    assert list(pad.find_inconsistent()) == []
+    listed(2, 2)
+    listed(3, 2, 3)  # one of its runs goes on
+    assert list(pad.find_inconsistent()) == [[2]]
+    listed(4)
+    assert list(pad.find_inconsistent()) == [[2, 4]]
+    assert list(pad.find_inconsistent(query={"fw_id": 4})) == [[4]]
+
+
 def test_much_is_asked_for_before_it_is_done(lpad, scene):
     for _ in range(12):
         scene.workflow("RUNNING", live=False)

@@ -168,6 +168,10 @@ class MongoBackend(Backend):
         yielded, before = array("q"), set[int]()
         try:
             while document is not _END:
+                if not before and not cursor.cursor_id:  # as nearly always: all of it is here, and nothing can break any more
+                    yield document
+                    yield from cursor
+                    return
                 mark = _mark(document["_id"])
                 if mark not in before:
                     yielded.append(mark)
