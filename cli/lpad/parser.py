@@ -105,6 +105,25 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}.", hint=f"See `{self.prog} --help`.")
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does; for an option that nobody knows, say which of the command's is meant."""
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if not unknown:
+            return parsed
+        parser = self._command(parsed)
+        option = next((text.partition("=")[0] for text in unknown if text.startswith("-")), "")
+        near = difflib.get_close_matches(option, parser._option_string_actions, n=1, cutoff=0.7) if option else []
+        hint = f"Did you mean {near[0]}?" if near else f"See `{parser.prog} --help`."
+        raise UsageError(f"Unrecognized arguments: {' '.join(unknown)}.", hint=hint)
+
+    def _command(self, parsed: argparse.Namespace) -> argparse.ArgumentParser:
+        """Return the parser of the command that was typed, or this one."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction) and (name := getattr(parsed, action.dest, None)):
+                inner: Parser = action.choices[name]
+                return inner._command(parsed)
+        return self
+
     #: What prints help and versions: it can tell when they are lost, which argparse keeps to itself.
     show: ClassVar[Callable[[str], None]] = print
 
@@ -126,7 +145,7 @@ def build_parser() -> Parser:
     parser = Parser(prog="lpad", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("-v", "--version", action="version", version=f"lpad {VERSION}", help="show the version and exit")
     options.add_common(parser)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", prog="lpad")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="lpad_command", prog="lpad")
     parser.set_defaults(run=None)
     for name in COMMANDS:
         module = importlib.import_module(f"lpad.commands.{MODULES.get(name, name)}")
@@ -171,4 +190,5 @@ def __getattr__(name: str) -> Callable[[], argparse.ArgumentParser]:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the parsed command line. Raises UsageError; help and version end the program themselves."""
-    return build_parser().parse_args(arguments)
+    parsed: argparse.Namespace = build_parser().parse_args(arguments)
+    return parsed

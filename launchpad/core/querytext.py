@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -62,6 +63,19 @@ def _check_keys(document: Mapping[Any, Any], option: str) -> None:
             raise BadQuery(f"The query ({option}) has the key {key!r}, which is no text.", hint="Put it in quotes.")
         if key in FORBIDDEN:
             raise BadQuery(f"The query ({option}) contains {key}, which is not allowed here.")
+
+
+#: Operators of queries, and of what stands in $expr, that people use.
+OPERATORS = """$eq $ne $gt $gte $lt $lte $in $nin $and $or $nor $not $exists $type $expr $mod $regex $options $all $elemMatch
+$size $add $subtract $multiply $divide $abs $cond $ifNull $concat $toLower $toUpper $arrayElemAt $first $last""".split()
+
+
+def operator_hint(message: str) -> str:
+    """Return which operator was meant where a message names one that does not exist; "" where nobody can say."""
+    for word in re.findall(r"\$\w+", message):
+        if word not in OPERATORS and (near := difflib.get_close_matches(word, OPERATORS, n=1, cutoff=0.6)):
+            return f"Did you mean {near[0]}?"
+    return ""
 
 
 class _Fault(Exception):

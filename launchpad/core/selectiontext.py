@@ -101,7 +101,7 @@ def _words(
     for part in _parts(text):
         word = written(part)
         if word not in known:
-            near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+            near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
             hint = f"Did you mean {near[0]}?" if near else choices
             raise error(_of(option, f"There is no {noun} {shorten(part)!r}."), hint=hint)
         words[word] = None

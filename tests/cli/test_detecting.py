@@ -329,7 +329,7 @@ def test_a_query_on_launches_that_is_not_allowed_is_told_by_its_option(lpad, pad
 def test_a_queues_job_that_runs_is_not_set_back(lpad, scene, pad):
     scene.workflow("RUNNING")
     pad.store.backend.find_one_and_update("launches", {"launch_id": 1}, {"$set": {"state_history.0.reservation_id": "q1"}})
-    assert "No firework is RESERVED" in lpad("cancel_qid", "--qid", "q1").err
+    assert "No RESERVED firework matches --qid q1" in lpad("cancel_qid", "--qid", "q1").err
     assert scene.states() == {1: "RUNNING"}
 
 

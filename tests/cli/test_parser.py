@@ -81,7 +81,12 @@ def test_letters_before_and_after_a_command_are_not_mixed_up():
     [
         (["rerun_fw"], "There is no command 'rerun_fw'."),
         (["nonsense"], "There is no command 'nonsense'."),
-        (["get_fws", "--nonsense"], "Unrecognized arguments: --nonsense."),
+        (["get_fws", "--nonsense"], "Unrecognized arguments: --nonsense.\nSee `lpad get_fws --help`."),
+        (["rerun-fws", "-i", "1", "--dryrun"], "Did you mean --dry-run?"),
+        (["admin", "unlock", "--forse=yes"], "Did you mean --force?"),
+        (["get_wfs", "-z"], "See `lpad get_wflows --help`."),
+        (["get_fws", "1", "2"], "Unrecognized arguments: 1 2."),
+        (["get_fws", "--cause", "error"], "The causes are oom"),
         (["get_fws", "-d", "most"], "Argument -d/--display_format: invalid choice"),
         (["get_fws", "-m", "-1"], "is not a whole number"),
         (["get_fws", "-m", "many"], "is not a whole number"),

@@ -305,5 +305,12 @@ def test_odd_numbers_and_places_are_told_in_a_sentence(lpad, pad, arguments, sen
     assert sentence in result.err
 
 
+def test_an_operator_that_is_mistyped_is_told_with_the_one_that_is_meant(lpad, scene):
+    scene.workflow("READY")
+    for query in ('{"spec.p": {"$gtt": 1}}', '{"$orr": [{"fw_id": 1}]}', '{"$expr": {"$gtf": ["$fw_id", 1]}}'):
+        result = lpad("get_fws", "-q", query)
+        assert (result.status, "Did you mean $" in result.err) == (64, True)
+
+
 def test_a_query_on_a_field_that_workflows_do_not_have_is_doubted_there_too(lpad, pad):
     assert "No such field: 'stat'; did you mean 'state'?" in lpad("get_fws_in_wflows", "-wfq", '{"stat": 1}').err

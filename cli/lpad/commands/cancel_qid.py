@@ -19,4 +19,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return changing.run(args, lambda launchpad: launchpad.cancel_reservations, nothing="No firework is RESERVED with {}.")
+    return changing.run(args, lambda launchpad: launchpad.cancel_reservations, nothing="No RESERVED firework matches {}.")

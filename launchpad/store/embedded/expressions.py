@@ -9,6 +9,7 @@ from typing import Any
 from bson import Int64
 from bson.datetime_ms import DatetimeMS
 
+from launchpad.core.querytext import operator_hint
 from launchpad.errors import BadQuery
 from launchpad.store.embedded.ordering import NULL_KEY, order_key
 from launchpad.store.embedded.paths import MISSING
@@ -88,7 +89,7 @@ def _compile_operator(name: str, operand: Any) -> Expression:
     if name == "$cond":
         return _compile_cond(operand)
     if name not in _OPERATORS:
-        raise BadQuery(f"{name} is no expression operator that the embedded database knows.")
+        raise BadQuery(f"{name} is no expression operator that the embedded database knows.", hint=operator_hint(name))
     least, most, compute = _OPERATORS[name]
     given = operand if isinstance(operand, list) else [operand]
     if not least <= len(given) <= most:

@@ -15,6 +15,7 @@ from bson.binary import Binary
 from bson.code import Code
 from bson.datetime_ms import DatetimeMS
 
+from launchpad.core.querytext import operator_hint
 from launchpad.errors import BadQuery
 from launchpad.store.embedded import expressions
 from launchpad.store.embedded.ordering import NULL, NULL_KEY, NUMBER, order_key
@@ -72,7 +73,7 @@ def is_true(operand: Any) -> bool:
 
 
 def _unknown(name: str) -> BadQuery:
-    return BadQuery(f"{name} is no query operator that the embedded database knows.")
+    return BadQuery(f"{name} is no query operator that the embedded database knows.", hint=operator_hint(name))
 
 
 def _compile_logical(key: str, condition: Any) -> Predicate:

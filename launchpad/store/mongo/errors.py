@@ -27,6 +27,7 @@ from pymongo.errors import (
 )
 
 from launchpad.core.addresses import redact
+from launchpad.core.querytext import operator_hint
 from launchpad.errors import (
     AccessDenied,
     BadDocument,
@@ -160,7 +161,7 @@ def _explain_code(code: int | None, message: str, details: dict[str, Any], place
     if code in BAD_DOCUMENT:
         return BadDocument(f"A document cannot be stored: {_short(message)}.")
     if code in BAD_QUERY or str(details.get("codeName", "")).startswith("Location"):
-        return BadQuery(f"The database does not take this: {_short(message)}.")
+        return BadQuery(f"The database does not take this: {_short(message)}.", hint=operator_hint(message))
     return StoreError(f"The database {place.where} failed: {_short(message)}.")
 
 
