@@ -16,13 +16,16 @@ export LPAD_FIREWORKS_PYTHON ?= $(abspath $(FIREWORKS_VENV))/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check check-lint check-types check-layers check-docs format soak benchmark docs setup check-mongod clean
+.PHONY: help demo night test check check-lint check-types check-layers check-docs format soak benchmark docs setup check-mongod clean
 
 help:  ## list what can be made (also without a target)
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.installed  ## see it work: a workflow fails and is brought back, in a minute
 	@$(PY) examples/demo/demo.py
+
+night: $(VENV)/.installed  ## 500 jobs that fail in every way, and a supervisor that brings them back (some minutes)
+	@$(PY) examples/night/night.py
 
 test: $(VENV)/.installed-test $(FIREWORKS_VENV)/.installed  ## install what the tests need (a MongoDB among it) and run all of them
 	@if [ -n "$$CI$$LPAD_REQUIRE_MONGOD" ]; then $(PY) tests/check_mongod.py; fi

@@ -86,7 +86,7 @@ class Retrying(Batching):
         []
         """
         outer = policy if policy is not None else self.retry_policy()
-        operation = Retry(self.store, self.settings, Policies(outer, override=override))
+        operation = Retry(self.store, self.settings, self._policies(outer, override))
         report = self.carry_out(operation, selection, dry_run=True, progress=progress if dry_run else None)
         if not dry_run:
             self._news().give_up(left_alone(operation.decisions))
@@ -136,7 +136,7 @@ class Retrying(Batching):
         self._check_ids(selection.require().fw_ids)
         outer = policy if policy is not None else self.retry_policy()
         for ids in select_fw_ids(self.store.backend, selection, batch=FIREWORKS_AT_ONCE):
-            yield from self._judge_batch(ids, Policies(outer, override=override))
+            yield from self._judge_batch(ids, self._policies(outer, override))
 
     def _judge_batch(self, ids: Sequence[int], policies: Policies) -> Iterable[Judged]:
         operation = Retry(self.store, self.settings, policies)
@@ -160,7 +160,7 @@ class Retrying(Batching):
         self._check_ids(selection.require().fw_ids)
         outer = policy if policy is not None else self.retry_policy()
         for ids in select_fw_ids(self.store.backend, selection, batch=FIREWORKS_AT_ONCE):
-            operation = Retry(self.store, self.settings, Policies(outer, override=override))
+            operation = Retry(self.store, self.settings, self._policies(outer, override))
             operation.prepare(ids)
             launches = attempts_of(self.store, ids)
             workflows = self.store.workflows_of(ids, fields={"nodes": 1})
@@ -172,6 +172,9 @@ class Retrying(Batching):
                     then = [*before[:-1], replace(before[-1], set_aside=None)]
                     decision = decide_by(operation.policies, workflow_of.get(fw_id), firework, then, self.store.now())
                     yield Judged(fw_id, str(firework.get("name", "")), tuple(then), decision)
+
+    def _policies(self, outer: Policy, override: bool) -> Policies:
+        return Policies(outer, override=override, lost_reruns=self.settings.lost_reruns)
 
     def policy_of(self, fw_id: int) -> Policy:
         """Return the policy that holds for a firework. Raises UnknownFirework, BadPolicy, ConfigurationError."""
@@ -213,7 +216,7 @@ class Retry(Operation):
         """Read the policies of these fireworks' workflows, and the records of what set their attempts aside."""
         workflows = self._store.workflows_of(ids, fields={WORKFLOW_POLICY: 1})
         own = {workflow["_id"]: found for workflow in workflows if (found := get_path(workflow, WORKFLOW_POLICY)) is not ABSENT}
-        self.policies = Policies(self.policies.outer, {**self.policies.by_workflow, **own}, self.policies.override)
+        self.policies = replace(self.policies, by_workflow={**self.policies.by_workflow, **own})
         fields = {"launch_id": 1, "archived.rerun": 1}
         launches = [
             launch

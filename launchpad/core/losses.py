@@ -6,10 +6,13 @@ A run that kills its machine would do so again and again. So what was lost too o
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from launchpad.core.causekinds import LOST
 from launchpad.core.changes import Outcome, Plan
+from launchpad.core.documents import get_path
 from launchpad.core.launches import UNDECIDED
 from launchpad.core.recovery import checkpoint_of
 from launchpad.core.rerun import RerunOptions, plan_rerun
@@ -19,7 +22,7 @@ from launchpad.core.states import ENDED, FIZZLED, RESERVED, RUNNING
 
 def is_lost(launch: Mapping[str, Any]) -> bool:
     """Tell whether a launch ended because nobody heard of it any more."""
-    return launch.get("state") == FIZZLED and (launch.get("cause") or {}).get("kind") == "lost"
+    return launch.get("state") == FIZZLED and get_path(launch, "cause.kind") == LOST
 
 
 def losses_in_a_row(attempts: Iterable[Mapping[str, Any]]) -> int:
@@ -27,14 +30,13 @@ def losses_in_a_row(attempts: Iterable[Mapping[str, Any]]) -> int:
 
     Attempts that never came to an end (cancelled reservations, runs that a rerun cut off) neither count nor break the row.
     """
-    count = 0
-    for launch in sorted(attempts, key=lambda launch: -int(launch["launch_id"])):
-        if launch.get("state") not in ENDED:
-            continue
-        if not is_lost(launch):
-            break
-        count += 1
-    return count
+    newest_first = sorted(attempts, key=lambda launch: -int(launch["launch_id"]))
+    return row(is_lost(launch) for launch in newest_first if launch.get("state") in ENDED)
+
+
+def row(lost: Iterable[bool]) -> int:
+    """Return how many of the attempts that ended, newest first, were lost before one was not."""
+    return sum(1 for _ in itertools.takewhile(bool, lost))
 
 
 def why_held(attempts: Iterable[Mapping[str, Any]], most: int, fw_id: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from launchpad.core import losses
 from launchpad.core.changes import Outcome, Plan
 from launchpad.core.defaultpolicy import DEFAULT_POLICY
 from launchpad.core.documents import ABSENT, get_path, iso
@@ -17,7 +18,7 @@ from launchpad.core.recovery import checkpoint_of
 from launchpad.core.rerun import RerunOptions, plan_rerun
 from launchpad.core.retry import NONE, Decision, decide
 from launchpad.core.snapshot import Snapshot
-from launchpad.core.states import FIZZLED
+from launchpad.core.states import ENDED, FIZZLED
 from launchpad.core.trials import Trial, trials_of
 from launchpad.errors import BadPolicy
 
@@ -35,11 +36,13 @@ class Policies:
     """Which policy holds where. outer: where a firework has none of its own; by_workflow: those in metadata, as written.
 
     override: whether `outer` holds for all, whatever fireworks and workflows say
+    lost_reruns: what was lost more often than this in a row may be what kills its workers, and no policy retries it; 0: they do
     """
 
     outer: Policy = DEFAULT_POLICY
     by_workflow: Mapping[Any, Any] = field(default_factory=dict)
     override: bool = False
+    lost_reruns: int = 0
 
     def policy_for(self, workflow_id: Any, firework: Mapping[str, Any]) -> Policy:
         """Return the policy of a firework: its own, else its workflow's, else the outer one. Raises BadPolicy."""
@@ -77,7 +80,13 @@ def judge(
 def decide_by(
     policies: Policies, workflow_id: Any, firework: Mapping[str, Any], trials: Sequence[Trial], now: dt.datetime
 ) -> Decision:
-    """Return what the policy that holds for a firework says; where it cannot be read, that a person has to decide."""
+    """Return what the policy that holds for a firework says; where it cannot be read, that a person has to decide.
+
+    So it is with what was lost too often.
+    """
+    lost = losses.row(trial.lost for trial in reversed(trials) if trial.state in ENDED)
+    if policies.lost_reruns and lost > policies.lost_reruns:
+        return Decision(HOLD, f"it was lost {lost} times in a row: it may be what kills its workers, and is held for a person")
     try:
         return decide(policies.policy_for(workflow_id, firework), trials, now, firework)
     except BadPolicy as problem:

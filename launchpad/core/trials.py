@@ -11,6 +11,7 @@ from launchpad.core.attempts import failure_of
 from launchpad.core.causes import Verdict, verdict_of
 from launchpad.core.documents import get_path, read_time
 from launchpad.core.liveness import last_heartbeat
+from launchpad.core.losses import is_lost
 from launchpad.core.states import ENDED, FIZZLED, RUNNING
 
 PERSON, POLICY, SUPERVISOR, RECOVERY, WORKFLOW = "person", "policy", "supervisor", "recovery", "workflow"
@@ -40,7 +41,8 @@ class SetAside:
 class Trial:
     """One attempt. number: from 1, archived ones count; text: what rules search, message: its first line; ended: None if not yet.
 
-    peak_mb: the most memory it used, where that was measured; set_aside: None for one that counts still
+    peak_mb: the most memory it used, where that was measured; set_aside: None for one that counts still; lost: whether it ended
+    because nothing was heard of its worker
     """
 
     launch_id: int
@@ -60,6 +62,7 @@ class Trial:
     ended: dt.datetime | None = None
     peak_mb: float | None = None
     set_aside: SetAside | None = None
+    lost: bool = False
 
     @property
     def failed(self) -> bool:
@@ -114,6 +117,7 @@ def trial_of(launch: Mapping[str, Any], number: int = 1, aside: SetAside | None 
         ended=ended,
         peak_mb=_megabytes(get_path(launch, "usage.peak_memory")),
         set_aside=aside,
+        lost=is_lost(launch),
     )
 
 

@@ -17,6 +17,7 @@ from launchpad.core.policywriting import policy_to_data, unreachable_rules
 from launchpad.core.quantities import read_quantity
 from launchpad.core.raising import Setting, raise_fields
 from launchpad.core.retry import decide
+from launchpad.core.retryplan import Policies, decide_by
 from launchpad.core.trials import PERSON, POLICY, RECOVERY, SetAside, Trial, trial_of, trials_of
 from launchpad.errors import BadPolicy
 from tests.factories import NOON, make_launch
@@ -152,6 +153,27 @@ def test_lost_runs_that_came_back_by_themselves_renew_no_budget():
 
 
 # when
+
+
+@pytest.mark.parametrize(
+    ("row", "most", "action"),
+    [
+        ("LL", 2, "ignore"),
+        ("LLL", 2, "hold"),
+        ("LLL", 0, "ignore"),  # nothing is brought back but by the policy
+        ("LFL", 1, "ignore"),
+        ("FLL", 1, "hold"),
+        ("LLLF", 2, "never"),
+    ],
+)
+def test_what_was_lost_too_often_in_a_row_is_held_whatever_the_policy_says(row, most, action):
+    trials = [
+        failed(number, "node" if kind == "L" else "code", BY_POLICY if number < len(row) else None, lost=kind == "L")
+        for number, kind in enumerate(row, 1)
+    ]
+    decision = decide_by(Policies(lost_reruns=most), 1, {"fw_id": 1, "spec": {}}, trials, NOON)
+    assert decision.action == action
+    assert ("in a row" in decision.why) == (action == "hold")
 
 
 def test_the_last_of_a_list_of_delays_repeats():

@@ -24,7 +24,14 @@ ON_BOTH_STORES = ["looking.md", "rerunning.md"]
 WITH_SERVER = ["moving.md"]
 
 #: Blocks of text that are shown and not run. What is added here should have a reason that is seen on the page.
-NOT_RUN: dict[str, int] = {"performance.md": 1, "README.md": 2, "quickstart.md": 1, "supervising.md": 4, "workers.md": 1}
+NOT_RUN: dict[str, int] = {
+    "night.md": 1,
+    "performance.md": 1,
+    "README.md": 2,
+    "quickstart.md": 1,
+    "supervising.md": 4,
+    "workers.md": 1,
+}
 
 RUN = {"console", "python", "yaml"}
 
