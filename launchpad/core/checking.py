@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from launchpad.core import recovery, states
+from launchpad.core import recovery, stale, states
 from launchpad.core.changes import FIREWORKS, WORKFLOWS, ArchivedLaunch, Change, Outcome, Plan
 from launchpad.core.documents import ABSENT, get_path, iso
 from launchpad.core.graph import Graph
 from launchpad.core.liveness import is_live
 from launchpad.core.snapshot import Snapshot
+from launchpad.core.stale import is_kept
 from launchpad.core.states import ENDED, HELD, READY, RESERVED, RUNNING, WAITING
 
 
@@ -106,7 +107,7 @@ def _launches(snapshot: Snapshot, fw_id: int, run_expiration_seconds: float) -> 
 
 def _readiness(snapshot: Snapshot, fw_id: int) -> Iterator[Finding]:
     state = _own(snapshot, fw_id)
-    if state in HELD:
+    if state in HELD or is_kept(snapshot.fireworks[fw_id], state):
         return
     undone = _undone_parents(snapshot, fw_id)
     if state != WAITING and undone:
@@ -134,6 +135,8 @@ def plan_mend(snapshot: Snapshot) -> Plan:
         state = _own(snapshot, fw_id)
         if state in HELD or (state == RUNNING and snapshot.active_launches(fw_id)):
             continue
+        if is_kept(snapshot.fireworks[fw_id], state):
+            continue
         done = states.done_states(_tolerates(snapshot, fw_id))
         waits = any(after.get(parent, _own(snapshot, parent)) not in done for parent in snapshot.graph.parents[fw_id])
         if waits and state != WAITING:
@@ -157,7 +160,7 @@ def _change(snapshot: Snapshot, fw_id: int, state: str, is_set_back: bool) -> Ch
     firework, launches = snapshot.fireworks[fw_id], snapshot.active_launches(fw_id)
     fields: dict[str, Any] = {"state": state, "updated_on": iso(snapshot.now)}
     if is_set_back:
-        fields |= recovery.drop_recovery(firework)
+        fields |= recovery.drop_recovery(firework) | stale.cleared(firework)
     if is_set_back and launches:
         fields |= {"launches": [], "archived_launches": [*dict.fromkeys([*(firework.get("archived_launches") or []), *launches])]}
     return Change(FIREWORKS, fw_id, {path: get_path(firework, path) for path in fields}, fields)

@@ -16,6 +16,7 @@ from launchpad.core.documents import ABSENT, action_of, get_path
 from launchpad.core.draft import Draft
 from launchpad.core.recovery import drop_recovery
 from launchpad.core.snapshot import Snapshot
+from launchpad.core.stale import is_kept
 from launchpad.core.states import COMPLETED, ENDED, FIZZLED, HELD, READY, RUNNING, WAITING
 
 #: What a child is told of a FIZZLED parent's launches: FireWorks' fields.
@@ -64,11 +65,13 @@ def refresh(draft: Draft, fw_ids: Iterable[int]) -> None:
 
 
 def _state_of(draft: Draft, fw_id: int) -> str:
+    launch = draft.representative_launch(fw_id)
+    if launch and is_kept(draft.firework(fw_id), str(launch["state"])):
+        return str(launch["state"])  # somebody chose to keep it, though something above it runs again
     done = states.done_states(_allows_fizzled_parents(draft, fw_id))
     # The first parent that is not done is witness enough; the plan then depends on no other.
     if not all(draft.parent_state(parent) in done for parent in draft.graph.parents[fw_id]):
         return WAITING
-    launch = draft.representative_launch(fw_id)
     return str(launch["state"]) if launch else READY
 
 

@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from launchpad.core import recovery, states
+from launchpad.core import recovery, scopes, stale, states
 from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Outcome, Plan
 from launchpad.core.documents import ABSENT, get_path, iso
 from launchpad.core.liveness import RUN_EXPIRATION_SECONDS, is_live, last_heartbeat, whereabouts
 from launchpad.core.snapshot import Snapshot
-from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, READY, RESERVED, RUNNING, WAITING
+from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, HELD, READY, RESERVED, RUNNING, WAITING
+from launchpad.core.stepselection import Family, StepSelection
 from launchpad.errors import NoCheckpoint, UnknownLaunch
 
 EXCEPTION_DETAILS = "spec._exception_details"
@@ -27,6 +28,10 @@ MISSING = "does not exist; see `lpad admin check`"
 class RerunOptions:
     """How to rerun. The same for all fireworks of one command, but for `launch_ids`."""
 
+    #: How far it reaches: one of `scopes.SCOPES`.
+    scope: str = scopes.DOWNSTREAM
+    #: Chooses among the fireworks of the workflow, in place of the targets.
+    steps: StepSelection | None = None
     task_level: bool = False
     #: Which attempt to resume, by fw_id; others take the newest that has a checkpoint, or without `task_level` start over.
     launch_ids: Mapping[int, int] = field(default_factory=dict)
@@ -74,8 +79,9 @@ def plan_rerun(snapshot: Snapshot, targets: Mapping[int, str], options: RerunOpt
 
 class _Rerun:
     def __init__(self, snapshot: Snapshot, targets: Mapping[int, str], options: RerunOptions) -> None:
-        self.snapshot, self.targets, self.options = snapshot, targets, options
+        self.snapshot, self.targets, self.options, self.scope = snapshot, targets, options, options.scope
         self.graph = snapshot.graph
+        self.keeps = self.scope in scopes.KEEPING
         self.refused: dict[int, str] = {}
         self.skipped: dict[int, str] = {}
         self.wishes: dict[int, _Wish] = {}
@@ -83,6 +89,8 @@ class _Rerun:
     def plan(self) -> Plan:
         snapshot = self.snapshot
         snapshot.forget_consulted()
+        snapshot.require(self.targets)
+        self.targets = self._begin()
         snapshot.require(self.targets)
         reached = self._below(self.targets)
         # The children where the reach ends are judged by their own documents too: the workflow's copy may lag behind.
@@ -92,16 +100,40 @@ class _Rerun:
             self._judge(fw_id)
         self._refuse_above_live()
         accepted = [fw_id for fw_id in self.wishes if self._state(fw_id) != WAITING]
-        reset = self._reset(accepted)
+        # What waits already needs nothing, but a result may have been kept below it.
+        waiting = [] if self.keeps else [fw_id for fw_id in self.skipped if self._state(fw_id) == WAITING]
+        begun = [*accepted, *waiting]
+        reset = self._reset(accepted, begun)
         for fw_id in reset:
             self.refused.pop(fw_id, None)  # an action defused it, and that action is undone
-        held = [fw_id for fw_id in self._below(accepted) if fw_id not in reset]
+            self.skipped.pop(fw_id, None)
+        held = [fw_id for fw_id in self._below(begun) if fw_id not in reset and self._state(fw_id) != WAITING]
         fresh = {fw_id: self._fresh_state(fw_id, reset) for fw_id in reset}
         self._skip_untouched_ready(accepted, reset, fresh)
+        outdated = [fw_id for fw_id in scopes.outdated(self.graph, self._state, reset, self.scope) if not self._is_missing(fw_id)]
+        snapshot.require(outdated)
         for child in self._children([*reset, *held]):
             if child not in reset:  # left as it is because of its state: in another it would have to be set back
                 snapshot.consult(child)
-        return self._assemble(accepted, reset, held, fresh)
+        return self._assemble(accepted, reset, held, fresh, outdated)
+
+    def _begin(self) -> Mapping[int, str]:
+        """Return the targets, with their roles, that the scope makes of those chosen."""
+        options, chosen = self.options, [fw_id for fw_id, role in self.targets.items() if role != "duplicate"]
+        if not chosen:  # of another workflow: only what shares launches with targets there
+            return self.targets
+        if options.steps:
+            self.snapshot.require(self.graph.nodes)
+            names = {fw_id: str(firework.get("name", "")) for fw_id, firework in self.snapshot.fireworks.items()}
+            known = {fw_id: self._state(fw_id) for fw_id in self.graph.nodes}
+            chosen = options.steps.chosen(Family(self.graph, names, known))
+        elif self.scope in (scopes.ALL, scopes.FAILED):
+            chosen = self.graph.nodes
+        left_alone = {ARCHIVED} if options.revive_held else HELD
+        begun = scopes.beginning(self.graph, self._state, chosen, self.scope, left_alone)
+        above = set(begun).difference(chosen) if self.scope == scopes.UPSTREAM else ()
+        roles = {fw_id: "ancestor" if fw_id in above else self.targets.get(fw_id, "target") for fw_id in begun}
+        return {**{fw_id: role for fw_id, role in self.targets.items() if role == "duplicate"}, **roles}
 
     # reading the snapshot
 
@@ -112,12 +144,8 @@ class _Rerun:
         """Whether the workflow names a firework that has no document: what stands in for it counts as ARCHIVED."""
         return self._state(fw_id) == ARCHIVED and "updated_on" not in self.snapshot.fireworks.get(fw_id, {"updated_on": None})
 
-    def _started(self, fw_id: int) -> bool:
-        """Nothing active lies behind a WAITING firework, so that is where a rerun's reach ends."""
-        return self._state(fw_id) != WAITING
-
     def _below(self, start: Iterable[int]) -> list[int]:
-        return self.graph.reach([fw_id for fw_id in start if self._started(fw_id)], enter=self._started)
+        return scopes.reach(self.graph, self._state, start, self.scope)
 
     def _children(self, fw_ids: Iterable[int]) -> set[int]:
         return {child for fw_id in fw_ids for child in self.graph.children[fw_id]}
@@ -143,7 +171,10 @@ class _Rerun:
 
     def _judge(self, fw_id: int) -> None:
         state = self._state(fw_id)
-        if self._is_missing(fw_id):
+        if self.targets[fw_id] == "ancestor" and (state == WAITING or (state in HELD and not self.options.revive_held)):
+            if state in HELD:
+                self.skipped[fw_id] = MISSING if self._is_missing(fw_id) else self._stays_held(state)
+        elif self._is_missing(fw_id):
             self.refused[fw_id] = MISSING
         elif state == ARCHIVED or (state == DEFUSED and not self.options.revive_held):
             self.refused[fw_id] = f"is {state}" + ("; reignite it first" if state == DEFUSED else "")
@@ -232,14 +263,16 @@ class _Rerun:
                     queue.append(parent)
         return list(seen)
 
-    def _reset(self, accepted: list[int]) -> set[int]:
-        below = self._below(accepted)
-        undone = {child for fw_id in below for child in self._defused_by_action(fw_id, below)}
+    def _reset(self, accepted: list[int], begun: list[int]) -> set[int]:
+        below = self._below(begun)
+        among = self.graph.reach(accepted) if self.keeps else below
+        undone = {child for fw_id in below for child in self._defused_by_action(fw_id, among)}
+        self.snapshot.require(undone, active_launches_of=undone)
         held = {
             fw_id for fw_id in below if self._state(fw_id) in states.HELD and fw_id not in undone and not self.options.revive_held
         }
         held |= {fw_id for fw_id in below if self._is_missing(fw_id)}
-        return {fw_id for fw_id in below if fw_id not in held} | set(accepted)
+        return {fw_id for fw_id in below if fw_id not in held and self._state(fw_id) != WAITING} | undone | set(accepted)
 
     def _defused_by_action(self, fw_id: int, below: list[int]) -> list[int]:
         """Return the fireworks that a launch which is archived now had defused: no person holds them."""
@@ -269,12 +302,21 @@ class _Rerun:
 
     # the plan
 
-    def _assemble(self, accepted: list[int], reset: set[int], held: list[int], fresh: dict[int, str]) -> Plan:
+    def _assemble(
+        self, accepted: list[int], reset: set[int], held: list[int], fresh: dict[int, str], outdated: list[int]
+    ) -> Plan:
         heads = [fw_id for fw_id in accepted if fw_id in reset]
-        below = set(self._below(child for fw_id in heads for child in self.graph.children[fw_id]))
-        depth = self.graph.depths([*reset, *held])
+        below = set(
+            self._below(child for fw_id in heads for child in self.graph.children[fw_id] if child in reset or not self.keeps)
+        )
+        because = stale.causes(self.graph, reset, outdated)
+        depth = self.graph.depths([*reset, *held, *outdated])
         changes, archived, outcomes = [], [], self._remarks()
         for fw_id in sorted(depth, key=lambda fw_id: (-depth[fw_id], fw_id)):
+            if fw_id in because:
+                changes.append(self._stale_change(fw_id, because[fw_id]))
+                outcomes.append(self._stale_outcome(fw_id, because[fw_id]))
+                continue
             launches = self.snapshot.active_launches(fw_id)
             archived += [ArchivedLaunch(launch_id, (fw_id,)) for launch_id in launches]
             if fw_id in reset:
@@ -327,8 +369,16 @@ class _Rerun:
             already = list(firework.get("archived_launches") or [])
             after["launches"] = []
             after["archived_launches"] = list(dict.fromkeys(already + launches))
-        before = {path: get_path(firework, path) for path in after}
-        return Change(FIREWORKS, fw_id, before, after)
+            after |= stale.cleared(firework)
+        return self._changed(fw_id, after)
+
+    def _stale_change(self, fw_id: int, because: list[int]) -> Change:
+        firework, now = self.snapshot.fireworks[fw_id], self.snapshot.now
+        return self._changed(fw_id, {"state": self._state(fw_id), "updated_on": iso(now), **stale.marked(firework, because, now)})
+
+    def _changed(self, fw_id: int, after: dict[str, Any]) -> Change:
+        firework = self.snapshot.fireworks[fw_id]
+        return Change(FIREWORKS, fw_id, {path: get_path(firework, path) for path in after}, after)
 
     # the report
 
@@ -355,8 +405,17 @@ class _Rerun:
 
     def _held_outcome(self, fw_id: int) -> Outcome:
         state = self._state(fw_id)
-        text = MISSING if self._is_missing(fw_id) else f"stays {state}, for it is held; --revive-held sets it back too"
+        text = MISSING if self._is_missing(fw_id) else self._stays_held(state)
         return Outcome(fw_id, "skipped", text, **self._facts(fw_id), after=state)
+
+    @staticmethod
+    def _stays_held(state: str) -> str:
+        return f"stays {state}, for it is held; --revive-held sets it back too"
+
+    def _stale_outcome(self, fw_id: int, because: list[int]) -> Outcome:
+        state = self._state(fw_id)
+        text = f"stays {state}, and becomes stale: {stale.made_from(because)}"
+        return Outcome(fw_id, "changed", text, **self._facts(fw_id), after=state)
 
     def _interruptions(self, fw_id: int) -> tuple[str, ...]:
         state = self._state(fw_id)

@@ -57,15 +57,25 @@ def extent(graph: Graph, states: Mapping[int, str], chosen: Iterable[int], scope
     return Extent(frozenset(again), frozenset(outdated(graph, states.__getitem__, moved, scope)), frozenset(moved - again))
 
 
-def beginning(graph: Graph, state_of: Callable[[int], str], chosen: Iterable[int], scope: str) -> list[int]:
-    """Return the fireworks that a rerun begins with: these, and what they bring along otherwise than by being above it."""
+def beginning(
+    graph: Graph, state_of: Callable[[int], str], chosen: Iterable[int], scope: str, held: Collection[str] = HELD
+) -> list[int]:
+    """Return the fireworks that a rerun begins with: these, and what they bring along otherwise than by being above it.
+
+    held: the states that `all` leaves alone.
+    """
     if scope == ALL:
-        return [fw_id for fw_id in graph.nodes if state_of(fw_id) not in {WAITING, *HELD}]
+        return heads(graph, {fw_id for fw_id in graph.nodes if state_of(fw_id) not in {WAITING, *held}})
     if scope == FAILED:
         return [fw_id for fw_id in chosen if state_of(fw_id) == FIZZLED]
     if scope == UPSTREAM:
         return graph.reach_up(chosen)
     return list(dict.fromkeys(chosen))
+
+
+def heads(graph: Graph, fw_ids: Collection[int]) -> list[int]:
+    """Return the uppermost of these: what begins below them comes along."""
+    return [fw_id for fw_id in fw_ids if not any(parent in fw_ids for parent in graph.parents[fw_id])]
 
 
 def reach(graph: Graph, state_of: Callable[[int], str], begun: Iterable[int], scope: str) -> list[int]:

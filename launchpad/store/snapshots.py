@@ -23,6 +23,7 @@ LIGHT = dict.fromkeys(
         "launches",
         "archived_launches",
         "updated_on",
+        "stale",
         "spec._priority",
         "spec._recovery",
         "spec._launch_dir",
