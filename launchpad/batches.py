@@ -38,12 +38,22 @@ class Operation:
     #: Whether the selection chooses workflows; then their fireworks are targets, or those of them in the states `members`.
     whole_workflows: bool = False
     members: Collection[str] | None = None
+    #: Whether other fireworks of the same workflows may become targets than those chosen.
+    widens: bool = False
     #: Whether a batch needs nothing of another, so that two can be under way at the same time.
     independent: bool = True
     #: The command's id in the history, or that of the plan that a dry run keeps; once there is one.
     record_id: str = ""
     #: Whether fireworks that share a launch with a target, in any workflow, have to go along when the launch is archived.
     duplicates: bool = False
+
+    def describe(self, selection: Selection) -> str:
+        """Return in the words of the command line what the history keeps of what was asked for."""
+        return selection.describe()
+
+    def begin(self, snapshot: Snapshot, targets: Targets) -> Targets:
+        """Return the fireworks, with their roles, with which the change of a workflow begins. Raises Incomplete."""
+        return targets
 
     def prepare(self, ids: Sequence[Any]) -> None:
         """Read what planning needs of a batch; `ids`: fireworks, or `_id`s of workflows."""
@@ -120,9 +130,9 @@ class Batching:
         def prepared() -> Iterator[list[Any]]:
             for ids in self._chosen(operation, selection):
                 if not dry_run and not report.rerun_id:
-                    report.rerun_id = self.open_record(operation.command, selection.describe(), reason, **record)
+                    report.rerun_id = self.open_record(operation.command, operation.describe(selection), reason, **record)
                 if dry_run and keep_plan and report.plan_id is None:
-                    report.plan_id = self._open_plan(operation.command, selection.describe(), reason, **record)
+                    report.plan_id = self._open_plan(operation.command, operation.describe(selection), reason, **record)
                 operation.record_id = report.rerun_id or report.plan_id or ""
                 yield ids
 
@@ -177,7 +187,7 @@ class _Batch:
         self.gone: list[Outcome] = []
         operation.prepare(ids)
         if operation.duplicates:
-            self.roles |= self._duplicates(self._nodes() if whole else ids)
+            self.roles |= self._duplicates(self._nodes() if whole or operation.widens else ids)
 
     def carry_out(self) -> list[Outcome]:
         changed = change_workflows(
@@ -209,7 +219,13 @@ class _Batch:
         return Plan(snapshot.workflow_id, outcomes=(nothing,))
 
     def _nodes(self) -> list[int]:
-        workflows = self.store.by_ids(WORKFLOWS, "_id", self.workflows, fields={"nodes": 1})
+        fields = {"nodes": 1}
+        whole = self.operation.whole_workflows
+        workflows = (
+            self.store.by_ids(WORKFLOWS, "_id", self.workflows, fields=fields)
+            if whole
+            else self.store.workflows_of(list(self.roles), fields=fields)
+        )
         return [fw_id for workflow in workflows for fw_id in workflow["nodes"]]
 
     def _duplicates(self, fw_ids: Sequence[int]) -> dict[int, str]:
@@ -219,7 +235,7 @@ class _Batch:
             return {}
         preview = change_workflows(self.store, self._plan, fw_ids=sharing, operation=self.operation.word, dry_run=True)
         cut_off = {fw_id for plan in preview.plans for launch in plan.archived for fw_id in launch.fw_ids}
-        known = set(fw_ids)
+        known = set(self.roles if self.operation.widens else fw_ids)
         return {other: "duplicate" for fw_id in sharing if fw_id in cut_off for other in sharing[fw_id] if other not in known}
 
     # what has changed since it was chosen
@@ -269,10 +285,12 @@ class _Batch:
 
     def _unsaid(self, changed: Changed, said: set[int]) -> list[Outcome]:
         locked = {fw_id: snapshot for snapshot in changed.unavailable for fw_id in snapshot.graph.children}
+        # Whoever was only named for the workflow to be found by need not be spoken of.
+        passed_over = set(self._nodes()) if self.operation.widens else set()
         rest = [
             Outcome(fw_id, "refused", _locked_text(locked[fw_id]) if fw_id in locked else "belongs to no workflow", role)
             for fw_id, role in self.roles.items()
-            if fw_id not in said
+            if fw_id not in said and (fw_id in locked or fw_id not in passed_over)
         ]
         return rest + [
             workflow_outcome(snapshot, "refused", _locked_text(snapshot))

@@ -148,15 +148,9 @@ class Explaining:
         if workflow is None:
             known = self.store.backend.find_one(FIREWORKS, {"fw_id": fw_id}, fields={"fw_id": 1})
             raise UnknownFirework(f"Firework {fw_id} belongs to no workflow." if known else "", fw_ids=[fw_id])
-        nodes = [int(node) for node in workflow.get("nodes") or ()]
-        graph = Graph({**{str(node): [] for node in nodes}, **(workflow.get("links") or {})})
-        states = {int(node): str(state) for node, state in (workflow.get("fw_states") or {}).items()}
-        wanted = {"fw_id": 1, "name": 1, "state": 1}
-        found = {doc["fw_id"]: doc for doc in self.store.by_ids(FIREWORKS, "fw_id", graph.nodes, fields=wanted)}
-        states |= {one: str(doc.get("state")) for one, doc in found.items()}
-        names = {one: str(doc.get("name") or "") for one, doc in found.items()}
-        first = nodes[0] if nodes else ""
-        return WorkflowGraph(f"{workflow.get('name') or ''}--{first}", str(workflow.get("state")), Family(graph, states, names))
+        nodes = workflow.get("nodes") or ()
+        (family,) = reading_queries.families_of(self.store, [workflow]).values()
+        return WorkflowGraph(f"{workflow.get('name') or ''}--{nodes[0] if nodes else ''}", str(workflow.get("state")), family)
 
     def _family(self, fw_id: int, workflow: Mapping[str, Any] | None) -> Family:
         links = (workflow or {}).get("links") or {}

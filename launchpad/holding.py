@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from launchpad.batches import Batching, Operation, Simple, Targets
+from launchpad.core.accepting import plan_accept
 from launchpad.core.archiving import plan_archive, plan_unarchive
 from launchpad.core.changes import FIREWORKS, Plan
 from launchpad.core.holds import PAUSABLE, plan_defuse, plan_pause, plan_reignite, plan_resume
@@ -147,6 +148,19 @@ class Holding(Batching):
     ) -> Report:
         """Let go what was defused. What had failed before has failed again."""
         operation = _simple("reignite", plan_reignite, (DEFUSED,), whole_workflows)
+        return self.carry_out(operation, selection, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
+
+    def accept(
+        self,
+        selection: Selection,
+        *,
+        dry_run: bool = False,
+        keep_plan: bool = False,
+        reason: str = "",
+        progress: Progress = None,
+    ) -> Report:
+        """Take the mark off stale results: they are good as they are. What is above them must be done."""
+        operation = Simple("accept", "accept", plan_accept)
         return self.carry_out(operation, selection, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
 
     def archive(

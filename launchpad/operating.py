@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from launchpad.batches import Operation, Targets
-from launchpad.core import recovery
+from launchpad.batches import FIREWORKS_AT_ONCE, Operation, Targets
+from launchpad.core import recovery, scopes
 from launchpad.core.changes import Plan
-from launchpad.core.report import Report
-from launchpad.core.rerun import RerunOptions, plan_rerun
-from launchpad.core.scopes import ALL, DOWNSTREAM
+from launchpad.core.explanation import Family
+from launchpad.core.report import Report, workflow_outcome
+from launchpad.core.rerun import RerunOptions, begin, plan_rerun
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, FIZZLED, HELD, STATES, WAITING
+from launchpad.core.stepselection import StepSelection
 from launchpad.errors import ConflictingOptions, NoCheckpoint, UnknownLaunch
 from launchpad.reexecuting import Reexecuting
+from launchpad.store.reading_queries import families_of
+from launchpad.store.selecting import select_fw_ids
 from launchpad.store.snapshots import attempts_of
 
 logger = logging.getLogger("launchpad")
@@ -28,23 +33,28 @@ class Rerun(Operation):
 
     word = "rerun"
 
-    def __init__(self, options: RerunOptions, *, duplicates: bool, whole_workflows: bool, failed: bool) -> None:
+    def __init__(self, options: RerunOptions, *, duplicates: bool, whole_workflows: bool = False, failed: bool = False) -> None:
         self.options, self.duplicates, self.whole_workflows, self.failed = options, duplicates, whole_workflows, failed
         self.command = "rerun_wflows" if whole_workflows else "rerun_fws"
+        self.widens = bool(options.steps) or options.scope in (scopes.ALL, scopes.FAILED, scopes.UPSTREAM)
         left_alone = {WAITING, ARCHIVED} if options.revive_held else {WAITING, *HELD}
         self.members = (FIZZLED,) if failed else tuple(state for state in STATES if state not in left_alone)
 
+    def describe(self, selection: Selection) -> str:
+        scope, steps = self.options.scope, self.options.steps
+        usual = scope == (scopes.ONLY if steps else scopes.DOWNSTREAM)
+        return " ".join([selection.describe(), *([] if usual else [f"--scope {scope}"]), *([steps.describe()] if steps else [])])
+
+    def begin(self, snapshot: Snapshot, targets: Targets) -> Targets:
+        return begin(snapshot, targets, self.options)
+
     def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
         if self.whole_workflows and not self.failed and "duplicate" not in targets.values():
-            targets = _heads(snapshot, targets)
-        return plan_rerun(snapshot, targets, self.options)
-
-
-def _heads(snapshot: Snapshot, targets: Targets) -> Targets:
-    """Return the uppermost of a workflow's fireworks, with which a rerun of all begins; what has run below them comes along."""
-    return {
-        fw_id: role for fw_id, role in targets.items() if not any(parent in targets for parent in snapshot.graph.parents[fw_id])
-    }
+            targets = {fw_id: targets[fw_id] for fw_id in scopes.heads(snapshot.graph, targets)}
+        plan = plan_rerun(snapshot, targets, self.options)
+        if self.widens and not plan.outcomes:
+            return replace(plan, outcomes=(workflow_outcome(snapshot, "skipped", f"has nothing to {self.word}"),))
+        return plan
 
 
 class Operating(Reexecuting):
@@ -54,6 +64,9 @@ class Operating(Reexecuting):
         self,
         selection: Selection,
         *,
+        scope: str | None = None,
+        select: str | Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
         task_level: bool = False,
         launch_ids: Sequence[int] | Mapping[int, int] = (),
         recover_mode: str | None = None,
@@ -72,6 +85,11 @@ class Operating(Reexecuting):
     ) -> Report:
         """Set the selected fireworks back to run again, with everything below them that has run, and report on each.
 
+        scope: how far that reaches, one of `SCOPES`: "downstream" (the default) as said; "only" and "upstream" leave what is
+        completed below as it is, marked as stale; "failed" and "all" are about the whole workflows of what is selected.
+        select, exclude: choose among the fireworks of these workflows by `StepSelection`'s syntax; then the scope is by default
+        "only", and "failed" takes what failed of these.
+
         task_level: resume at the failed task. launch_ids: which attempts to resume, by fw_id or in the order of
         `selection.fw_ids`; others take the newest with a checkpoint. recover_mode: None (empty new folder), "cp" (new
         folder with the old one's files), "prev_dir" (old folder). clear_recovery: start over, forget checkpoints. running:
@@ -80,7 +98,8 @@ class Operating(Reexecuting):
         progress: called with the number of fireworks (or workflows) done. keep_plan: keep what a dry run planned, under the
         report's `plan_id`, for `apply_plan`. keep_budget: retries by policy so far go on counting.
 
-        Raises EmptySelection, UnknownFirework, ConflictingOptions, UnknownLaunch, NoCheckpoint: then nothing was changed.
+        Raises EmptySelection, UnknownFirework, ConflictingOptions, BadSteps, UnknownSteps, UnknownLaunch, NoCheckpoint: then
+        nothing was changed.
 
         >>> report = launchpad.rerun(Selection.of(state="FIZZLED"), dry_run=True)
         >>> [(outcome.fw_id, outcome.before, outcome.after, outcome.text) for outcome in report.outcomes]
@@ -88,7 +107,11 @@ class Operating(Reexecuting):
         """
         chosen_launches = _launches_by_firework(selection.fw_ids, launch_ids)
         _check_options(task_level, chosen_launches, recover_mode, clear_recovery)
+        steps = StepSelection.parse(select, exclude)
+        scope = _scope(scope, steps, whole_workflows or failed)
         options = RerunOptions(
+            scope=scope,
+            steps=steps or None,
             task_level=task_level,
             launch_ids=chosen_launches,
             recover_mode=recover_mode,
@@ -102,10 +125,12 @@ class Operating(Reexecuting):
         if failed and not whole_workflows:
             raise ConflictingOptions("`failed` is about whole workflows; single fireworks that failed are chosen by their state.")
         operation = Rerun(options, duplicates=rerun_duplicates, whole_workflows=whole_workflows, failed=failed)
+        if steps:
+            self._check_steps(steps, selection)
         if chosen_launches and not dry_run:  # a launch that cannot be meant must stop the command before its first change
             self.carry_out(operation, selection, dry_run=True)
         if as_new:
-            scope = ALL if whole_workflows and not failed else DOWNSTREAM
+            scope = scopes.ALL if whole_workflows and not failed else scope
             return self.rerun_anew(
                 operation, selection, scope, dry_run=dry_run, reason=reason, progress=progress, keep_plan=keep_plan
             )
@@ -113,6 +138,18 @@ class Operating(Reexecuting):
         return self.carry_out(
             operation, selection, dry_run=dry_run, reason=reason, progress=progress, keep_plan=keep_plan, **budget
         )
+
+    def _check_steps(self, steps: StepSelection, selection: Selection) -> None:
+        """Raise UnknownSteps for steps that none of the workflows has that the selected fireworks belong to."""
+        selection.require()
+        self._check_ids(selection.fw_ids)
+        self._check_ids(selection.workflows, in_workflows=True)
+        families: dict[Any, Family] = {}
+        for ids in select_fw_ids(self.store.backend, selection, batch=FIREWORKS_AT_ONCE):
+            workflows = self.store.workflows_of(ids, fields={"nodes": 1, "links": 1})
+            families |= families_of(self.store, [workflow for workflow in workflows if workflow["_id"] not in families])
+        if families:
+            steps.check(list(families.values()))
 
     def rerun_fw(
         self,
@@ -186,6 +223,21 @@ def _check_options(task_level: bool, launch_ids: Mapping[int, int], recover_mode
         raise ConflictingOptions("A launch to resume, copied data or a previous folder mean something only at task level.")
     if task_level and clear_recovery:
         raise ConflictingOptions("A task-level rerun makes a recovery, clearing takes it away: choose one.")
+
+
+def _scope(scope: str | None, steps: StepSelection, whole: bool) -> str:
+    """Return how far a rerun reaches. Raises ConflictingOptions."""
+    if scope is None:
+        return scopes.ONLY if steps else scopes.DOWNSTREAM
+    if scope not in scopes.SCOPES:
+        near = difflib.get_close_matches(scope, scopes.SCOPES, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(scopes.SCOPES)}."
+        raise ConflictingOptions(f"There is no scope {scope!r}.", hint=hint)
+    if whole:
+        raise ConflictingOptions("Whole workflows, or what failed in them, and a scope: both say how far a rerun reaches.")
+    if scope == scopes.ALL and steps:
+        raise ConflictingOptions("The scope all takes the whole workflow; --select and --exclude choose in it.", hint="Give one.")
+    return scope
 
 
 def _launches_by_firework(fw_ids: Sequence[int], launch_ids: Sequence[int] | Mapping[int, int]) -> dict[int, int]:

@@ -45,7 +45,7 @@ class RerunAnew(Operation):
         if not wanted:
             return Plan(snapshot.workflow_id, outcomes=tuple(gone.values()))
         inplace = with_fresh_inputs(snapshot, self.inplace.plan(snapshot, wanted))
-        again = to_run(snapshot.graph, wanted, self.scope)
+        again = to_run(snapshot.graph, self.inplace.begin(snapshot, wanted), self.scope)
         plan = plan_anew(snapshot, inplace, again, Anew(self._metadata.get(snapshot.workflow_id, {}), self.record_id))
         return replace(plan, outcomes=(*plan.outcomes, *gone.values()))
 
@@ -101,7 +101,7 @@ class Reexecuting(Batching):
             workflows = self.store.workflows_of(ids, fields={"nodes": 1})
             operation = RerunAnew(self.store, inplace, scope, set(ids), selection)
             one_of_each = tuple(min(workflow["nodes"]) for workflow in workflows)
-            chosen = _Told(fw_ids=one_of_each, nothing=not one_of_each, told=selection.describe())
+            chosen = _Told(fw_ids=one_of_each, nothing=not one_of_each, told=inplace.describe(selection))
         report = self.carry_out(
             operation, chosen, dry_run=dry_run, reason=reason, progress=progress, keep_plan=keep_plan, as_new=True
         )

@@ -106,6 +106,8 @@ def add_selection(
     add("--since", metavar="TIME", help="changed since then: 2h, 3d, 2025-01-31, 2025-01-31T08:00 (UTC)")
     add("--until", metavar="TIME", help="not changed since then")
     add("--meta", **several, metavar="KEY=VALUE", help="a value in the workflow's metadata: set=trial, input.cutoff=500")
+    stale = "what keeps a result made from an earlier one of something above it that was run again"
+    add("--stale", action="store_true", help=stale if noun == "fireworks" else f"{noun} with such a result: {stale}")
     add("--all", action="store_true", help=f"all {noun} there are")
     if order:
         add_order(parser)
@@ -163,6 +165,7 @@ def read_selection(args: argparse.Namespace) -> Selection:
         since=read_moment(args.since, now, "--since"),
         until=read_moment(args.until, now, "--until"),
         metadata=parse_metadata(args.meta or ()),
+        stale=args.stale,
         everything=args.all,
         limit=args.max if args.ordered else 0,
         sort=order[0] if order else None,

@@ -39,6 +39,7 @@ COMMANDS = (
     "rerun_fws",
     "rerun_wflows",
     "rerun_wflow",
+    "accept",
     "supervise",
     "pause_fws",
     "resume_fws",

@@ -22,6 +22,7 @@ DONE = {
     "unarchive": "brought back",
     "delete": "deleted",
     "update": "updated",
+    "accept": "accepted",
     "undo": "restored",
     "refresh": "refreshed",
     "detect": "declared lost",
@@ -31,10 +32,21 @@ DONE = {
 ABOUT_WORKFLOWS = ("archive_wflows", "unarchive_wflows", "delete_wflows")
 
 
+#: What is counted beside what was asked for, by its role.
+_OTHERS = (
+    ("duplicate", "of the same launch"),
+    ("ancestor", "above"),
+    ("descendant", "below"),
+    ("stale", "stale below"),
+)
+
+
 def report_lines(report: Report, paint: Paint = plainly) -> Iterator[str]:
     """Yield a report for people: a line for each firework asked for, the others counted, and a sentence at the end."""
     told = [
-        outcome for outcome in report.outcomes if outcome.role != "descendant" or outcome.kind != "changed" or outcome.warnings
+        outcome
+        for outcome in report.outcomes
+        if outcome.role not in ("descendant", "stale") or outcome.kind != "changed" or outcome.warnings
     ]
     shown = sorted(told, key=lambda outcome: outcome.fw_id)
     rows = [[str(outcome.fw_id), cell(outcome.name)[:40], _states(outcome, paint), _told(outcome)] for outcome in shown]
@@ -49,7 +61,7 @@ def report_lines(report: Report, paint: Paint = plainly) -> Iterator[str]:
 
 def _told(outcome: Outcome) -> str:
     marks = {"refused": "not done: ", "moved": "not done: ", "skipped": "left alone: "}
-    role = {"descendant": " (below)", "duplicate": " (duplicate)"}.get(outcome.role, "")
+    role = {"descendant": " (below)", "duplicate": " (duplicate)", "ancestor": " (above)"}.get(outcome.role, "")
     return marks.get(outcome.kind, "") + cell(outcome.text) + role
 
 
@@ -64,7 +76,7 @@ def report_sentence(report: Report) -> str:
     noun = "workflow" if report.command in ABOUT_WORKFLOWS else "firework"
     done = DONE.get(report.command.split("_")[0], "changed")
     parts = [f"{_counted(len(targets), noun)} {'would be ' if report.dry_run else ''}{done}"]
-    for role, words in (("duplicate", "of the same launch"), ("descendant", "below")):
+    for role, words in _OTHERS:
         number = sum(outcome.role == role for outcome in report.changed)
         parts += [f"{number} {words}"] if number else []
     parts += [f"{len(report.refused)} refused"] if report.refused else []

@@ -86,7 +86,7 @@ class Outcome:
     """One line of a report: what a command does to one firework, or why it does not.
 
     kind: "changed", "skipped" (needs nothing), "refused" (asked for, not done: exit status 3), "moved" (somebody was faster)
-    role: "target", "descendant", "duplicate"
+    role: "target", "descendant", "duplicate"; in some scopes "ancestor", and "stale" for one below that keeps its result
     """
 
     fw_id: int

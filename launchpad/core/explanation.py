@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,11 +87,12 @@ def explain(
 
 @dataclass(frozen=True)
 class Family:
-    """A workflow as its fireworks see each other: links, states and names by id, as far as they are known."""
+    """A workflow as its fireworks see each other: links, states and names by id, as far as they are known; and who is stale."""
 
     graph: Graph
     states: Mapping[int, str]
     names: Mapping[int, str]
+    stale: Collection[int] = ()
 
     def relative(self, fw_id: int) -> Relative:
         return Relative(fw_id, self.names.get(fw_id, ""), self.states.get(fw_id, "missing"))

@@ -14,10 +14,11 @@ from typing import Any
 from launchpad.core import recovery, scopes, stale, states
 from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Outcome, Plan
 from launchpad.core.documents import ABSENT, get_path, iso
+from launchpad.core.explanation import Family
 from launchpad.core.liveness import RUN_EXPIRATION_SECONDS, is_live, last_heartbeat, whereabouts
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, HELD, READY, RESERVED, RUNNING, WAITING
-from launchpad.core.stepselection import Family, StepSelection
+from launchpad.core.stepselection import StepSelection
 from launchpad.errors import NoCheckpoint, UnknownLaunch
 
 EXCEPTION_DETAILS = "spec._exception_details"
@@ -77,6 +78,25 @@ def plan_rerun(snapshot: Snapshot, targets: Mapping[int, str], options: RerunOpt
     return _Rerun(snapshot, targets, options).plan()
 
 
+def begin(snapshot: Snapshot, targets: Mapping[int, str], options: RerunOptions) -> Mapping[int, str]:
+    """Return the fireworks, with their roles, that scope and steps make of those chosen in one workflow. Raises Incomplete."""
+    snapshot.require(targets)
+    graph, state_of, scope = snapshot.graph, snapshot.firework_state, options.scope
+    chosen = [fw_id for fw_id, role in targets.items() if role != "duplicate"]
+    if not chosen:  # of another workflow: only what shares launches with targets there
+        return targets
+    if options.steps:
+        snapshot.require(graph.nodes)
+        names = {fw_id: str(firework.get("name", "")) for fw_id, firework in snapshot.fireworks.items()}
+        chosen = options.steps.chosen(Family(graph, {fw_id: state_of(fw_id) for fw_id in graph.nodes}, names))
+    elif scope in (scopes.ALL, scopes.FAILED):
+        chosen = graph.nodes
+    begun = scopes.beginning(graph, state_of, chosen, scope, {ARCHIVED} if options.revive_held else HELD)
+    above = set(begun).difference(chosen) if scope == scopes.UPSTREAM else ()
+    roles = {fw_id: "ancestor" if fw_id in above else targets.get(fw_id, "target") for fw_id in begun}
+    return {**{fw_id: role for fw_id, role in targets.items() if role == "duplicate"}, **roles}
+
+
 class _Rerun:
     def __init__(self, snapshot: Snapshot, targets: Mapping[int, str], options: RerunOptions) -> None:
         self.snapshot, self.targets, self.options, self.scope = snapshot, targets, options, options.scope
@@ -90,7 +110,7 @@ class _Rerun:
         snapshot = self.snapshot
         snapshot.forget_consulted()
         snapshot.require(self.targets)
-        self.targets = self._begin()
+        self.targets = begin(snapshot, self.targets, self.options)
         snapshot.require(self.targets)
         reached = self._below(self.targets)
         # The children where the reach ends are judged by their own documents too: the workflow's copy may lag behind.
@@ -116,24 +136,6 @@ class _Rerun:
             if child not in reset:  # left as it is because of its state: in another it would have to be set back
                 snapshot.consult(child)
         return self._assemble(accepted, reset, held, fresh, outdated)
-
-    def _begin(self) -> Mapping[int, str]:
-        """Return the targets, with their roles, that the scope makes of those chosen."""
-        options, chosen = self.options, [fw_id for fw_id, role in self.targets.items() if role != "duplicate"]
-        if not chosen:  # of another workflow: only what shares launches with targets there
-            return self.targets
-        if options.steps:
-            self.snapshot.require(self.graph.nodes)
-            names = {fw_id: str(firework.get("name", "")) for fw_id, firework in self.snapshot.fireworks.items()}
-            known = {fw_id: self._state(fw_id) for fw_id in self.graph.nodes}
-            chosen = options.steps.chosen(Family(self.graph, names, known))
-        elif self.scope in (scopes.ALL, scopes.FAILED):
-            chosen = self.graph.nodes
-        left_alone = {ARCHIVED} if options.revive_held else HELD
-        begun = scopes.beginning(self.graph, self._state, chosen, self.scope, left_alone)
-        above = set(begun).difference(chosen) if self.scope == scopes.UPSTREAM else ()
-        roles = {fw_id: "ancestor" if fw_id in above else self.targets.get(fw_id, "target") for fw_id in begun}
-        return {**{fw_id: role for fw_id, role in self.targets.items() if role == "duplicate"}, **roles}
 
     # reading the snapshot
 
@@ -335,7 +337,7 @@ class _Rerun:
                 outcomes.append(
                     Outcome(fw_id, "changed", wish.text.removeprefix("set back; "), **self._facts(fw_id), after=WAITING)
                 )
-        outcomes.sort(key=lambda outcome: (outcome.role == "descendant", outcome.fw_id))
+        outcomes.sort(key=lambda outcome: (outcome.role in ("descendant", "stale"), outcome.fw_id))
         return Plan(
             self.snapshot.workflow_id,
             changes=tuple(changes),
@@ -415,7 +417,7 @@ class _Rerun:
     def _stale_outcome(self, fw_id: int, because: list[int]) -> Outcome:
         state = self._state(fw_id)
         text = f"stays {state}, and becomes stale: {stale.made_from(because)}"
-        return Outcome(fw_id, "changed", text, **self._facts(fw_id), after=state)
+        return Outcome(fw_id, "changed", text, **self._facts(fw_id) | {"role": "stale"}, after=state)
 
     def _interruptions(self, fw_id: int) -> tuple[str, ...]:
         state = self._state(fw_id)

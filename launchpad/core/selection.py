@@ -51,6 +51,7 @@ class Selection:
     any_attempt: the seven before speak of any one attempt, archived or active, that has all of it
     since, until: `updated_on` lies at or after, and before; aware
     metadata: values of the workflow's metadata by path, dots between nested keys; a list holds what is among its items
+    stale: what keeps a result made from an earlier one of something above it (of workflows: those that hold such a firework)
     limit, sort: only so many, the first in this order: (field, 1 or -1), one of SORT_FIELDS; 0 and None without
 
     >>> selection = Selection.of(name="relax*", state=["fizzled", "paused"])
@@ -78,6 +79,7 @@ class Selection:
     since: dt.datetime | None = None
     until: dt.datetime | None = None
     metadata: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    stale: bool = False
     limit: int = 0
     sort: tuple[str, int] | None = None
 
@@ -106,6 +108,7 @@ class Selection:
         now: dt.datetime | None = None,
         metadata: Mapping[str, Any] | None = None,
         failed: bool = False,
+        stale: bool = False,
         limit: int = 0,
         sort: str | tuple[str, int] | None = None,
     ) -> Selection:
@@ -137,6 +140,7 @@ class Selection:
             since=_moment(since, now, "since"),
             until=_moment(until, now, "until"),
             metadata={path: (value,) for path, value in (metadata or {}).items()},
+            stale=stale,
             limit=limit,
             sort=_order(sort),
         )
@@ -198,13 +202,14 @@ class Selection:
     def may_change(self) -> bool:
         """Whether what is chosen may be another thing in a moment: more is said than ids."""
         by_itself = self.states or self.query or self.qid or self.names or self.since or self.until or self.launches_mode
+        by_itself = by_itself or self.stale
         return bool(by_itself or self.speaks_of_attempts or self.speaks_of_workflows)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is chosen; an empty query, launches mode, a limit and an order by themselves choose nothing."""
         by_itself = self.names or self.states or self.query or self.qid or self.since or self.until
-        given = self.fw_ids or self.nothing or self.everything
+        given = self.fw_ids or self.nothing or self.everything or self.stale
         return not (by_itself or given or self.speaks_of_attempts or self.speaks_of_workflows)
 
     def require(self) -> Selection:
@@ -237,6 +242,7 @@ class Selection:
             ("--since", self.since and self.since.isoformat()),
             ("--until", self.until and self.until.isoformat()),
             *(("--meta", f"{path}={shorten(str(value))}") for path, values in self.metadata.items() for value in values),
+            ("--stale", self.stale),
             ("--all", self.everything),
             ("--limit", self.limit),
             ("--sort" if self.sort and self.sort[1] > 0 else "--rsort", self.sort and self.sort[0]),

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from launchpad.core.graph import Graph
+from launchpad.core.explanation import Family
 from launchpad.core.selectiontext import check_text, name_pattern, parse_ids, parse_states, shorten, shorten_ids
 from launchpad.errors import BadSteps, UnknownSteps
 
@@ -38,15 +38,6 @@ _PIECE = re.compile(r'"[^"]*"?|[^",]+|,')
 _HINT = (
     "Write a name, NAME* (and all below), *NAME (and all above), NAME+ or NAME+2 (so many generations below), +NAME or 2+NAME."
 )
-
-
-@dataclass(frozen=True)
-class Family:
-    """What choosing needs of one workflow: its links, and names and states by fw_id."""
-
-    graph: Graph
-    names: Mapping[int, str]
-    states: Mapping[int, str]
 
 
 @dataclass(frozen=True)

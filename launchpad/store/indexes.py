@@ -28,6 +28,8 @@ INDEXES: dict[str, tuple[Index, ...]] = {
         _on("launches"),
         _on("archived_launches"),
         _on("-state", "-_id"),
+        # Results that were kept below a rerun: few at any time.
+        _on("stale.since", sparse=True),
         # What a worker takes next, oldest or newest first among equals.
         _on("-state", "-spec._priority", "created_on"),
         _on("-state", "-spec._priority", "-created_on"),

@@ -8,7 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.core.explanation import Family
+from launchpad.core.graph import Graph
 from launchpad.core.selection import Selection
+from launchpad.core.stale import STALE, is_stale
 from launchpad.store.backend import Sort
 from launchpad.store.paging import BATCH, LONGEST_SEARCH, chunks
 from launchpad.store.selecting import (
@@ -60,6 +63,29 @@ def find_workflows(
         store.backend, WORKFLOWS, workflow_query(selection), order, fields=fields, limit=limit, max_time=LONGEST_SEARCH
     )
     yield from _in_batches(found_sorted)
+
+
+def families_of(store: Store, workflows: Sequence[Mapping[str, Any]]) -> dict[Any, Family]:
+    """Return links, states, names and stale results of workflows, read with `nodes` and `links`, by their `_id`."""
+    graphs = {
+        workflow["_id"]: Graph({**{str(n): [] for n in workflow.get("nodes") or ()}, **(workflow.get("links") or {})})
+        for workflow in workflows
+    }
+    fields = {"fw_id": 1, "name": 1, "state": 1, STALE: 1}
+    nodes = [fw_id for graph in graphs.values() for fw_id in graph.nodes]
+    found = {doc["fw_id"]: doc for doc in store.by_ids(FIREWORKS, "fw_id", nodes, fields=fields)}
+    families: dict[Any, Family] = {}
+    for workflow in workflows:
+        graph = graphs[workflow["_id"]]
+        own = {fw_id: found[fw_id] for fw_id in graph.nodes if fw_id in found}
+        mirrored = {int(node): str(state) for node, state in (workflow.get("fw_states") or {}).items()}
+        families[workflow["_id"]] = Family(
+            graph,
+            mirrored | {fw_id: str(doc.get("state")) for fw_id, doc in own.items()},
+            {fw_id: str(doc.get("name") or "") for fw_id, doc in own.items()},
+            frozenset(fw_id for fw_id, doc in own.items() if is_stale(doc)),
+        )
+    return families
 
 
 def launches_of(

@@ -238,7 +238,7 @@ def by_nodes(sort: Sort) -> Sort:
 
 def _firework_part(selection: Selection) -> Selection | None:
     """Return what a selection of workflows says of their fireworks, None if nothing."""
-    if not (selection.qid or selection.launches_mode or selection.speaks_of_attempts):
+    if not (selection.qid or selection.launches_mode or selection.stale or selection.speaks_of_attempts):
         return None
     own = {"fw_ids": (), "nothing": False, "names": (), "workflows": (), "metadata": {}, "since": None, "until": None}
     of_launches = {} if selection.launches_mode else {"states": (), "query": None}

@@ -12,10 +12,14 @@ from launchpad.core.querytext import check_query
 from launchpad.core.queryvalues import ObjectIdText
 from launchpad.core.selection import Selection
 from launchpad.core.selectiontext import name_pattern
+from launchpad.core.stale import STALE
 from launchpad.core.states import FIZZLED
 from launchpad.store.query_times import in_both_formats, time_range
 
 Query = dict[str, Any]
+
+#: Where a firework says since when its result is stale.
+SINCE_STALE = f"{STALE}.since"
 
 #: Where a launch says what it died of.
 STACK_TRACE = "action.stored_data._exception._stacktrace"
@@ -25,6 +29,7 @@ def firework_query(selection: Selection) -> Query:
     """Return the query on `fireworks` for all of a selection that is said of the firework itself."""
     conditions = _ids_conditions("fw_id", selection)
     conditions += _text_conditions("name", selection.names) + _time_conditions(selection)
+    conditions += [{SINCE_STALE: {"$exists": True}}] if selection.stale else []
     if not selection.launches_mode:
         conditions += _state_conditions(selection) + _query_conditions(selection)
     elif not selection.speaks_of_launches:

@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launchpad.core.explanation import Family
 from launchpad.core.graph import Graph
-from launchpad.core.stepselection import Family, StepSelection
+from launchpad.core.stepselection import StepSelection
 from launchpad.errors import BadIds, BadSteps, LaunchpadError, UnknownState, UnknownSteps
 
 #: start → relax → static → dos → end, relax_1 beside.
 NAMES = {1: "start", 2: "relax", 3: "static", 4: "dos", 5: "end", 6: "relax_1", 7: "C+O"}
 STATES = {1: "COMPLETED", 2: "COMPLETED", 3: "FIZZLED", 4: "WAITING", 5: "WAITING", 6: "FIZZLED", 7: "READY"}
-FAMILY = Family(Graph({1: [2, 6], 2: [3], 3: [4], 4: [5], 5: [], 6: [5], 7: []}), NAMES, STATES)
+FAMILY = Family(Graph({1: [2, 6], 2: [3], 3: [4], 4: [5], 5: [], 6: [5], 7: []}), STATES, NAMES)
 
 
 def chosen(*select: str, exclude: tuple[str, ...] = ()) -> set[int]:
@@ -98,7 +99,7 @@ def test_an_excluded_name_that_is_not_there_names_its_option():
 
 
 def test_of_several_workflows_one_that_has_the_name_is_enough():
-    other = Family(Graph({8: []}), {8: "other"}, {8: "READY"})
+    other = Family(Graph({8: []}), {8: "READY"}, {8: "other"})
     steps = StepSelection.parse("static,other")
     steps.check([FAMILY, other])
     assert (steps.chosen(FAMILY), steps.chosen(other)) == ([3], [8])

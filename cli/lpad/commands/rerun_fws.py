@@ -1,9 +1,13 @@
-"""Run fireworks again, with everything below them that has run.
+"""Run fireworks again, with everything below them that has run; or as far as --scope says.
 
 Each is set back to READY, or to WAITING where something above it is not done; what has run below it waits again. Their
 launches are kept aside as archived launches. RUNNING fireworks whose worker is alive are refused without --running; what a
 person paused or defused below stays so without --revive-held. A firework that was to resume at a task still does:
 --clear-recovery makes it start over.
+
+With --scope only or upstream, and with --select, what is completed below stays, and is marked as stale: --stale chooses it,
+lpad accept takes the mark off. --scope all and failed are about the whole workflows of what is chosen; --select and --exclude
+choose within these workflows.
 
 Examples:
   lpad rerun_fws -i 3,7-9
@@ -11,18 +15,22 @@ Examples:
   lpad rerun_fws -s FIZZLED --task-level --copy-data
   lpad rerun_fws --error 'out of memory' --since 12h --host 'node7*'
   lpad rerun_fws -f ids.txt --meta project=oxides --yes
+  lpad rerun_fws -i 3 --scope only
+  lpad rerun_fws --wf 3 --select 'relax*' --exclude report --dry-run
 """
 
 from __future__ import annotations
 
 import argparse
 
-from launchpad.errors import ConflictingOptions
-from lpad import confirmation, options, output, session
+from launchpad.core.selection import Selection
+from launchpad.errors import ConflictingOptions, EmptySelection
+from lpad import confirmation, options, output, scoping, session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_selection(parser)
+    scoping.add_scope(parser.add_argument_group("how far"))
     group = parser.add_argument_group("how they start")
     group.add_argument(
         "--task-level", action="store_true", help="resume at the task that failed, with what the earlier ones stored"
@@ -63,8 +71,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    selection = options.read_changed(args)
-    wishes = {
+    selection = _read_selection(args)
+    wishes = scoping.read_scope(args) | {
         name: getattr(args, name)
         for name in ("task_level", "recover_mode", "clear_recovery", "running", "revive_held", "keep_budget")
     }
@@ -82,6 +90,16 @@ def run(args: argparse.Namespace) -> int:
         if not report.outcomes:
             output.note(f"Nothing matches {selection.describe()}.")
     return 1 if args.fail_if_none and not report.outcomes else report.exit_code
+
+
+def _read_selection(args: argparse.Namespace) -> Selection:
+    selection = options.read_selection(args)
+    if (args.select or args.exclude) and selection.is_empty:
+        raise EmptySelection(
+            "--select and --exclude choose within workflows, and none is given.",
+            hint="Give one with --wf ID, or lpad rerun_wflow ID.",
+        )
+    return options.read_changed(args)
 
 
 def _check_wishes(args: argparse.Namespace, ids: int) -> None:
