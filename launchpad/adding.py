@@ -3,52 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import chain, islice
+from typing import Any, NamedTuple
 
 from launchpad.core.actions import append_workflow
+from launchpad.core.additions import APPEND
 from launchpad.core.changes import Plan
 from launchpad.core.documents import iso
 from launchpad.core.draft import Draft
 from launchpad.core.refresh import refresh
+from launchpad.core.selectiontext import shorten_ids
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import HELD, READY, WAITING, workflow_state
 from launchpad.errors import BadWorkflow, DocumentTooLarge, UnknownFirework, WorkflowLocked
 from launchpad.model import Firework, Workflow
 from launchpad.model.checks import check_policy, check_settings
 from launchpad.pipelining import in_turn
+from launchpad.recording import Recording
 from launchpad.store.changing import change_workflows
 from launchpad.store.encoding import encode
 from launchpad.store.inserting import insert_workflows
 from launchpad.store.selecting import missing_ids
-
-if TYPE_CHECKING:
-    from launchpad.settings import Settings
-    from launchpad.store.store import Store
+from launchpad.store.snapshots import Planner
 
 #: How many workflows go in at once.
 BATCH = 500
 
+#: How many of them the history names.
+MOST_NAMED = 3
 
-class Adding:
+
+class Adding(Recording):
     """What takes workflows in. A part of `LaunchPad`."""
 
-    store: Store
-    settings: Settings
-
-    def add_wf(self, wf: Workflow | Firework, reassign_all: bool = True) -> dict[int, int]:
+    def add_wf(
+        self, wf: Workflow | Firework, reassign_all: bool = True, *, command: str = "add_wf", reason: str = ""
+    ) -> dict[int, int]:
         """Add a workflow, or a firework as a workflow of its own, and return the new id by old id.
 
         reassign_all: give every firework a new id; else only those whose id is negative. The objects get their new ids too.
+        command, reason: for the history, by which it can be undone until something of it has run.
         Raises BadWorkflow, BadDocument; NeedsReset on a server's database without id counters.
         """
-        (new,) = self._add([[wf]], reassign_all)
+        (new,) = self._add([[wf]], reassign_all, command, reason)
         return new
 
-    def bulk_add_wfs(self, wfs: Iterable[Workflow | Firework]) -> list[dict[int, int]]:
-        """Add many workflows, each whole or not at all, some hundreds at a time; return new id by old id for each."""
+    def bulk_add_wfs(
+        self, wfs: Iterable[Workflow | Firework], *, command: str = "add_wf", reason: str = ""
+    ) -> list[dict[int, int]]:
+        """Add many workflows, each whole or not at all, some hundreds at a time; return new id by old id for each.
+
+        command, reason: for the history, where all of them are one command.
+        """
         waiting = iter(wfs)
-        return list(self._add(iter(lambda: list(islice(waiting, BATCH)), []), reassign_all=True))
+        return list(self._add(iter(lambda: list(islice(waiting, BATCH)), []), True, command, reason))
 
     def append_wf(
         self,
@@ -58,11 +66,14 @@ class Adding:
         pull_spec_mods: bool = True,
         *,
         dry_run: bool = False,
+        command: str = "append_wf",
+        reason: str = "",
     ) -> dict[int, int]:
         """Put a workflow below fireworks of one that is stored.
 
         detour: what follows these fireworks now comes after the new ones; nothing of it may have started. pull_spec_mods:
         the new roots get the spec updates of those of `fw_ids` that have completed. dry_run: only see whether it can be done.
+        command, reason: for the history, by which it can be undone until something of it has run.
         Returns the new id by old id. Raises UnknownFirework, BadWorkflow, WorkflowLocked: then nothing was changed.
         """
         document = _as_workflow(new_wf).to_dict()
@@ -84,23 +95,41 @@ class Adding:
             refresh(draft, new)
             return draft.plan()
 
-        changed = change_workflows(self.store, planner, fw_ids=parents, operation="append", dry_run=dry_run)
+        if dry_run:
+            self._append(planner, parents, None)
+        else:
+            with self._adding(command, f"-i {shorten_ids(parents)}", reason) as added:
+                self._append(planner, parents, added.rerun_id)
+                added.fireworks = len(numbers)
+        return numbers
+
+    def _append(self, planner: Planner, parents: Sequence[int], rerun_id: str | None) -> None:
+        changed = change_workflows(
+            self.store, planner, fw_ids=parents, operation=APPEND, rerun_id=rerun_id, dry_run=rerun_id is None
+        )
         for snapshot in changed.unavailable:
             lock = snapshot.workflow.get("locked")
             raise WorkflowLocked(fw_id=parents[0], owner="FireWorks" if lock is True else "others", since="some time")
-        return numbers
 
-    def _add(self, batches: Iterable[Sequence[Workflow | Firework]], reassign_all: bool) -> Iterator[dict[int, int]]:
+    def _add(
+        self, batches: Iterable[Sequence[Workflow | Firework]], reassign_all: bool, command: str, reason: str
+    ) -> Iterator[dict[int, int]]:
         """Add batches of workflows, each prepared while the one before is on its way; yield new id by old id of each."""
-
-        def insert(batch: Sequence[_Prepared]) -> None:
-            insert_workflows(self.store, [prepared.documents for prepared in batch])
-
         prepared = (self._prepare([_as_workflow(wf) for wf in batch], reassign_all) for batch in batches)
-        for batch, _ in in_turn(insert, prepared, self.store.backend.commands_at_once, lambda batch: frozenset()):
-            for one in batch:
-                one.workflow._reassign_ids(one.new_ids)
-                yield one.new_ids
+        first = next(prepared, None)
+        if first is None:
+            return
+        with self._adding(command, _named(first), reason) as added:
+
+            def insert(batch: Sequence[_Prepared]) -> None:
+                insert_workflows(self.store, [one.documents for one in batch], added.rerun_id)
+
+            at_once = self.store.backend.commands_at_once
+            for batch, _ in in_turn(insert, chain([first], prepared), at_once, lambda batch: frozenset()):
+                for one in batch:
+                    added.fireworks += len(one.workflow.fws)
+                    one.workflow._reassign_ids(one.new_ids)
+                    yield one.new_ids
 
     def _prepare(self, workflows: Sequence[Workflow], reassign_all: bool) -> list[_Prepared]:
         checked = [checked_documents(workflow) for workflow in workflows]  # before an id is used
@@ -122,6 +151,11 @@ class _Prepared(NamedTuple):
     workflow: Workflow
     new_ids: dict[int, int]
     documents: tuple[dict[str, Any], list[dict[str, Any]]]
+
+
+def _named(batch: Sequence[_Prepared]) -> str:
+    names = [str(one.workflow.name) for one in batch[:MOST_NAMED]]
+    return ", ".join(names) + (", …" if len(batch) > MOST_NAMED else "")
 
 
 def _documents(

@@ -24,7 +24,6 @@ from launchpad.moving import Moving
 from launchpad.notifying import Notifying
 from launchpad.operating import Operating
 from launchpad.reading import Reading
-from launchpad.recording import Recording
 from launchpad.recovering import Recovering
 from launchpad.retrying import Retrying
 from launchpad.settings import Settings
@@ -34,6 +33,7 @@ from launchpad.store.names import COUNTERS, ENTRIES, FOLDERS, NOTIFICATIONS, PLA
 from launchpad.store.store import Store
 from launchpad.supervising import Supervising
 from launchpad.tending import Tending
+from launchpad.undoing import Undoing
 from launchpad.upkeep import Upkeep
 
 logger = logging.getLogger("launchpad")
@@ -56,7 +56,7 @@ class LaunchPad(
     Operating,
     Holding,
     Deleting,
-    Recording,
+    Undoing,
     Recovering,
     Retrying,
     Upkeep,

@@ -1,31 +1,37 @@
-"""The façade's part that remembers: who changed what, when and why; and takes it back."""
+"""The façade's part that remembers: who changed what, when and why."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import sys
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from launchpad.core.additions import changes_of
 from launchpad.core.addresses import redact
-from launchpad.core.changes import FIREWORKS, Change, Outcome, Plan
+from launchpad.core.changes import Outcome
 from launchpad.core.documents import ABSENT
-from launchpad.core.refresh import plan_refresh
 from launchpad.core.report import Report
-from launchpad.core.snapshot import Snapshot
-from launchpad.core.states import RESERVED, RUNNING
-from launchpad.core.undo import added_by, plan_undo
-from launchpad.errors import ConflictingOptions, UnknownPlan, UnknownRerun
+from launchpad.errors import LaunchpadError, StoreUnreachable, UnknownPlan, UnknownRerun
 from launchpad.store import plans, records
-from launchpad.store.changing import Changed, change_workflows
 
 if TYPE_CHECKING:
     from launchpad.settings import Settings
     from launchpad.store.store import Store
 
 KINDS = ("changed", "skipped", "refused", "moved")
+
+
+@dataclass
+class Added:
+    """What a command that goes on has added so far: how many fireworks."""
+
+    rerun_id: str
+    fireworks: int = 0
 
 
 class Recording:
@@ -62,8 +68,27 @@ class Recording:
     def close_record(self, report: Report) -> None:
         """Write into the journal what a command came to."""
         if report.rerun_id:
-            counts = {kind: sum(outcome.kind == kind for outcome in report.outcomes) for kind in KINDS}
-            records.update_record(self.store, report.rerun_id, {"state": "done", "counts": counts, "ended_on": self.store.now()})
+            self._close(report.rerun_id, {kind: sum(outcome.kind == kind for outcome in report.outcomes) for kind in KINDS})
+
+    def _close(self, rerun_id: str, counts: Mapping[str, int]) -> None:
+        fields = {"state": "done", "counts": dict(counts), "ended_on": self.store.now()}
+        records.update_record(self.store, rerun_id, fields)
+
+    @contextlib.contextmanager
+    def _adding(self, command: str, selection: str, reason: str) -> Iterator[Added]:
+        """Keep a record of what a command adds meanwhile; none of one that fails before it has added anything."""
+        added = Added(self.open_record(command, selection, reason, adds=True))
+        try:
+            yield added
+        except StoreUnreachable:
+            raise
+        except LaunchpadError:
+            if not added.fireworks:
+                records.forget(self.store, [added.rerun_id])
+                raise
+            self._close(added.rerun_id, {**dict.fromkeys(KINDS, 0), "changed": added.fireworks})
+            raise
+        self._close(added.rerun_id, {**dict.fromkeys(KINDS, 0), "changed": added.fireworks})
 
     def history(self, *, since: dt.datetime | None = None, limit: int = 0) -> Iterator[dict[str, Any]]:
         """Yield the commands that changed fireworks, newest first.
@@ -80,35 +105,9 @@ class Recording:
         changes = [
             {"fw_id": change.key, "before": _shown(change.before), "after": _shown(change.after)}
             for plan in done
-            for change in (*plan.changes, *(Change(FIREWORKS, fw_id, {}, {"state": "deleted"}) for fw_id in plan.removed))
+            for change in changes_of(plan)
         ]
         return {**record, "changes": sorted(changes, key=lambda change: int(change["fw_id"]))}
-
-    def undo(self, rerun_id: str, *, dry_run: bool = False, reason: str = "") -> Report:
-        """Take back what a command did: states, launches, recoveries, everything below; report on each firework.
-
-        What has moved on since, and what lies below that, is left alone and reported. The undo is a command of its own: it is in
-        the history and can be undone. Raises UnknownRerun; ConflictingOptions for one that was undone already, or that cannot be.
-        """
-        record = self._record(rerun_id)
-        if record["state"] == "undone":
-            raise ConflictingOptions(
-                f"Command {record['_id']} was undone already, by {record['undone_by']}.",
-                hint=f"To do it again: `lpad undo {record['undone_by']}`.",
-            )
-        if record.get("final"):
-            raise ConflictingOptions(f"Command {record['_id']} {record['final']}; that cannot be undone.")
-        report = Report("undo", dry_run=dry_run)
-        for applied in records.entries_by_workflow(self.store, record["_id"]):
-            if not dry_run and not report.rerun_id:
-                report.rerun_id = self.open_record("undo", record["_id"], reason, undoes=record["_id"])
-            changed = self._undo_batch(applied, report)
-            report.outcomes += changed.outcomes + _not_undone(applied, changed)
-        self.close_record(report)
-        if report.rerun_id and report.changed:
-            state = "partly undone" if report.moved or report.refused else "undone"
-            records.update_record(self.store, record["_id"], {"state": state, "undone_by": report.rerun_id})
-        return report
 
     def apply_plan(self, plan_id: str, *, reason: str = "") -> Report:
         """Do exactly what a dry run planned, and report on each firework.
@@ -137,32 +136,6 @@ class Recording:
         self.close_record(report)
         return report
 
-    def _undo_batch(self, applied: Mapping[Any, Sequence[Plan]], report: Report) -> Changed:
-        def planner(snapshot: Snapshot) -> Plan:
-            return plan_undo(snapshot, applied[snapshot.workflow_id])
-
-        changed = change_workflows(
-            self.store,
-            planner,
-            workflow_ids=applied,
-            operation="undo",
-            rerun_id=report.rerun_id,
-            dry_run=report.dry_run,
-        )
-        if not report.dry_run:
-            self._follow_interrupted(changed.plans)
-        return changed
-
-    def _follow_interrupted(self, plans: Sequence[Plan]) -> None:
-        """Let go on what hangs on restored runs that ended between the plan and now."""
-        interrupted = {c.key for plan in plans for c in plan.changes if c.after["state"] in (RUNNING, RESERVED)}
-
-        def planner(snapshot: Snapshot) -> Plan:
-            return plan_refresh(snapshot, [fw_id for fw_id in snapshot.graph.children if fw_id in interrupted])
-
-        if interrupted:
-            change_workflows(self.store, planner, fw_ids=interrupted, operation="follow")
-
     def prune_history(self, before: dt.datetime) -> int:
         """Forget the commands before a moment; they can then no longer be undone. Returns how many."""
         plans.forget_before(self.store, before)
@@ -179,21 +152,6 @@ def _moved(fw_id: int, now: Mapping[str, Any]) -> Outcome:
     state = str(now.get("state", ""))
     text = f"has changed since the plan was made: it is {state} now" if now else "is gone since the plan was made"
     return Outcome(fw_id, "moved", text, name=str(now.get("name", "")), before=state, after=state)
-
-
-def _not_undone(applied: Mapping[Any, Sequence[Plan]], changed: Changed) -> list[Outcome]:
-    """Say what no plan spoke of: workflows that are gone or locked, and fireworks that the command had added."""
-    said = {outcome.fw_id for outcome in changed.outcomes}
-    locked = {snapshot.workflow_id for snapshot in changed.unavailable}
-    outcomes = []
-    for workflow_id, done in applied.items():
-        kind, text = (
-            ("refused", "is in a workflow that others keep locked") if workflow_id in locked else ("moved", "was deleted since")
-        )
-        unsaid = {change.key for plan in done for change in plan.changes} - said
-        outcomes += [Outcome(fw_id, kind, text) for fw_id in sorted(unsaid)]
-        outcomes += [Outcome(fw_id, "moved", "was added by the command; it stays") for fw_id in added_by(done)]
-    return outcomes
 
 
 def _shown(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,12 +62,7 @@ class Recovering(Batching):
             said.append(f"{len(entries)} interrupted change{'s' if len(entries) > 1 else ''} of workflows finished.")
         if removed := tidy(self.store):
             said.append(f"{removed} workflow{'s' if removed > 1 else ''} removed whose adding was broken off.")
-        for record in close_broken_off(self.store):
-            count = record["counts"]["changed"]
-            said.append(
-                f"The command {record['command']} ({record['_id']}) was broken off; it had changed {count} "
-                f"firework{'' if count == 1 else 's'}. Typed again, it goes on; `lpad undo {record['_id']}` takes it back."
-            )
+        said += [_broken_off(record) for record in close_broken_off(self.store)]
         said += self.recover_lost_runs()
         unseen, over = claiming.oddly_running(self.store)
         waiting = {launch["launch_id"] for launch in leases.undecided(self.store)}
@@ -188,6 +183,15 @@ class Return(Operation):
     def applied(self, changed: Changed, *, dry_run: bool) -> list[Outcome]:
         self.decided |= {outcome.fw_id for outcome in changed.outcomes}
         return changed.outcomes
+
+
+def _broken_off(record: Mapping[str, Any]) -> str:
+    count = record["counts"]["changed"]
+    fireworks = f"{count} firework{'' if count == 1 else 's'}"
+    what = f"The command {record['command']} ({record['_id']}) was broken off; it had"
+    if record.get("adds"):  # once more, it would add what is there again
+        return f"{what} added {fireworks}. `lpad undo {record['_id']}` takes out what has not run."
+    return f"{what} changed {fireworks}. Typed again, it goes on; `lpad undo {record['_id']}` takes it back."
 
 
 def _lost_fields(launch: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:

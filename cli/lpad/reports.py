@@ -75,6 +75,8 @@ def report_sentence(report: Report) -> str:
     targets = [outcome for outcome in report.changed if outcome.role == "target"]
     noun = "workflow" if report.command in ABOUT_WORKFLOWS else "firework"
     done = DONE.get(report.command.split("_")[0], "changed")
+    if targets and all(outcome.after == "deleted" for outcome in targets):  # an undo of an addition
+        done = "deleted"
     parts = [f"{_counted(len(targets), noun)} {'would be ' if report.dry_run else ''}{done}"]
     for role, words in _OTHERS:
         number = sum(outcome.role == role for outcome in report.changed)

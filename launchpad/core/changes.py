@@ -118,19 +118,22 @@ class Plan:
     mirror: tuple[int, ...] = ()
     #: All fireworks of a workflow that is deleted; empty for one that stays.
     removed: tuple[int, ...] = ()
+    #: Documents that go, as they were, so that they can come back: single fireworks, or those of a workflow and itself.
+    taken: tuple[Insert, ...] = ()
     #: Of the workflow as read: what must still hold when the lock is taken.
     guard: Mapping[str, Any] = field(default_factory=dict)
     outcomes: tuple[Outcome, ...] = ()
+    #: Of a plan that was carried out: the journal's word for what was done.
+    operation: str = ""
 
     @property
     def changes_anything(self) -> bool:
-        return bool(
-            self.changes
-            or self.inserts
-            or self.created
-            or self.archived
-            or self.restored
-            or self.structure
-            or self.mirror
-            or self.removed
-        )
+        made = self.changes or self.inserts or self.created or self.archived or self.restored or self.structure or self.mirror
+        return bool(made or self.removed or self.taken)
+
+    @property
+    def touched(self) -> set[int]:
+        """Return the fireworks that are changed, new or gone."""
+        documents = (one.document for one in (*self.inserts, *self.created, *self.taken) if one.collection == FIREWORKS)
+        changed = (change.key for change in self.changes if change.collection == FIREWORKS)
+        return {*changed, *(document["fw_id"] for document in documents), *self.removed}

@@ -26,6 +26,8 @@ class Draft:
         self._fields: dict[int, dict[str, Any]] = {}
         self._inserted: dict[int, dict[str, Any]] = {}
         self._links: dict[int, list[int]] = {}
+        self._taken: dict[int, dict[str, Any]] = {}
+        self._orphaned: set[int] = set()
         self._archived: list[ArchivedLaunch] = []
         self._ids_taken = 0
 
@@ -118,6 +120,15 @@ class Draft:
         """Take new links into the graph."""
         self.graph = Graph({**self.graph.children, **self._links})
 
+    def take_out(self, fw_ids: Iterable[int]) -> None:
+        """Take fireworks that have not run out of the workflow, with their links. The snapshot must hold them in full."""
+        self._taken = {fw_id: {**self.snapshot.fireworks[fw_id]} for fw_id in fw_ids}
+        children = {n: [c for c in below if c not in self._taken] for n, below in self.graph.children.items()}
+        above = {parent for fw_id in self._taken for parent in self.graph.parents[fw_id]} - set(self._taken)
+        self._orphaned = {child for fw_id in self._taken for child in self.graph.children[fw_id]} - set(self._taken)
+        self._links |= {parent: children[parent] for parent in above}
+        self.graph = Graph({n: below for n, below in children.items() if n not in self._taken})
+
     # the plan
 
     def plan(self, *, outcomes: Iterable[Outcome] = ()) -> Plan:
@@ -130,10 +141,12 @@ class Draft:
         inserts = [
             Insert(FIREWORKS, {**document, "state": self.state(fw_id)}) for fw_id, document in sorted(self._inserted.items())
         ]
+        taken = [{key: value for key, value in self._taken[n].items() if key != "_id"} for n in sorted(self._taken)]
         return Plan(
             self.snapshot.workflow_id,
-            changes=tuple(changes),
+            changes=(*(self._gone(fw_id, now) for fw_id in sorted(self._taken, reverse=True)), *changes),
             inserts=tuple(inserts),
+            taken=tuple(Insert(FIREWORKS, document) for document in taken),
             archived=tuple(self._archived),
             structure=self._structure(),
             guard=self.snapshot.guard(),
@@ -162,15 +175,23 @@ class Draft:
             {"state": stored["state"], **after, "updated_on": now},
         )
 
+    def _gone(self, fw_id: int, now: str) -> Change:
+        """Return the change that keeps workers away from what is to go."""
+        stored = self.snapshot.fireworks[fw_id]
+        before = {path: get_path(stored, path) for path in ("state", "updated_on", "launches")}
+        return Change(FIREWORKS, fw_id, before, {**before, "state": states.WAITING, "updated_on": now})
+
     def _structure(self) -> Change | None:
-        if not self._links:
+        if not self._links and not self._taken:
             return None
         stored = self.snapshot.workflow
         parents = {child: self.graph.parents[child] for below in self._links.values() for child in below}
         after: dict[str, Any] = {f"links.{fw_id}": below for fw_id, below in self._links.items()}
         after |= {f"parent_links.{child}": above for child, above in parents.items()}
-        if self._inserted:
-            after["nodes"] = list(stored["nodes"]) + sorted(self._inserted)
+        after |= {f"parent_links.{child}": self.graph.parents[child] or ABSENT for child in self._orphaned}
+        after |= {f"{field}.{fw_id}": ABSENT for fw_id in self._taken for field in ("links", "parent_links")}
+        if self._inserted or self._taken:
+            after["nodes"] = [fw_id for fw_id in stored["nodes"] if fw_id not in self._taken] + sorted(self._inserted)
         return Change(WORKFLOWS, self.snapshot.workflow_id, {path: get_path(stored, path) for path in after}, after)
 
 

@@ -138,11 +138,14 @@ class Renumbering:
             if changed.get(field) is not None:
                 changed[field] = self.name(changed[field])
         changed["changes"] = [self._change(change) for change in changed.get("changes", ())]
-        for field in ("inserts", "created"):
+        for field in ("inserts", "created", "taken"):
             if field in changed:
                 changed[field] = [
                     {**one, "document": self._inserted(one["collection"], one["document"])} for one in changed[field]
                 ]
+        if changed.get("added"):
+            by_state = {state: self._fireworks(fw_ids) for state, fw_ids in changed["added"]["states"].items()}
+            changed["added"] = {**changed["added"], "states": by_state}
         if changed.get("structure"):
             changed["structure"] = self._change(changed["structure"])
         for field in ("archived", "restored"):

@@ -113,7 +113,8 @@ def _done_states(firework: Mapping[str, Any], what: _Done) -> frozenset[str]:
 
 def added_by(applied: Sequence[Plan]) -> list[int]:
     """Return the fireworks that a command added: these are not taken out by an undo."""
-    return [insert.document["fw_id"] for plan in applied for insert in plan.inserts if insert.collection == FIREWORKS]
+    new = (insert for plan in applied for insert in (*plan.inserts, *plan.created))
+    return [insert.document["fw_id"] for insert in new if insert.collection == FIREWORKS]
 
 
 def _all_done(applied: Sequence[Plan]) -> dict[int, _Done]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import bson
 
-from launchpad.core.changes import ArchivedLaunch, Change, Insert, Plan, RestoredLaunch
+from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Insert, Plan, RestoredLaunch
+from launchpad.core.documents import ABSENT
 from launchpad.core.specs import TOLERANCE
 from launchpad.core.states import READY
 from launchpad.store.backend import DeleteMany, Operation, UpdateMany
@@ -29,7 +30,10 @@ PART_BYTES = 8_000_000
 LOCK_BYTES = 64_000
 
 #: What of an entry may be spread over parts.
-LISTED = ("changes", "inserts", "created")
+LISTED = ("changes", "inserts", "created", "taken")
+
+#: What an entry says of a firework that it adds.
+ADDED_FIELDS = {"state", "updated_on"}
 
 #: So few changes of states and of lists of launches fit into one document.
 SURELY_FITTING = 100
@@ -54,6 +58,7 @@ class Entry:
     removed: tuple[int, ...] = ()
     #: A new workflow beside the one that it locks.
     created: tuple[Insert, ...] = ()
+    taken: tuple[Insert, ...] = ()
     #: Whether it is written down in the lock itself: then it comes and goes with the lock.
     in_lock: bool = False
 
@@ -74,19 +79,19 @@ class Entry:
             plan.mirror,
             plan.removed,
             created=plan.created,
+            taken=plan.taken,
         )
 
     @property
     def touches_workflow(self) -> bool:
         """Whether it changes the workflow that it locks, and is not only about a new one beside it."""
-        return bool(
-            self.changes or self.inserts or self.archived or self.restored or self.structure or self.mirror or self.removed
-        )
+        made = self.changes or self.inserts or self.archived or self.restored or self.structure or self.mirror
+        return bool(made or self.removed or self.taken)
 
     @property
     def changes_states_alone(self) -> bool:
         """Whether all that the workflow's document is told are the states of fireworks that it names already."""
-        if self.inserts or self.created or self.structure or self.mirror or self.removed:
+        if self.inserts or self.created or self.structure or self.mirror or self.removed or self.taken:
             return False
         # With tolerance for failures, the state of the workflow changes too, and not by these states alone.
         paths = {path for change in self.changes for path in change.after}
@@ -95,7 +100,8 @@ class Entry:
     @property
     def fits_into_lock(self) -> bool:
         """Whether a lock may hold it: a few changes, of which no command keeps a history, and which may be planned again."""
-        more = self.rerun_id or self.inserts or self.created or self.archived or self.restored or self.structure or self.removed
+        more = self.rerun_id or self.inserts or self.created or self.archived or self.restored or self.structure
+        more = more or self.removed or self.taken
         return not more and len(self.changes) < SURELY_FITTING and len(bson.encode(self.to_documents()[-1])) < LOCK_BYTES
 
     @property
@@ -107,9 +113,11 @@ class Entry:
 
     def to_documents(self) -> list[dict[str, Any]]:
         """Return the entry as stored: parts first, where it is too big for one document, then the entry itself."""
-        changes = [change.to_document() for change in self.changes]
-        inserts, created = _as_documents(self.inserts), _as_documents(self.created)
-        parts = _parts(self.entry_id, {"changes": changes, "inserts": inserts, "created": created})
+        added = _added(self.changes)
+        changes = [] if added else [change.to_document() for change in self.changes]
+        listed = {"inserts": self.inserts, "created": self.created, "taken": self.taken}
+        documents = {kind: _as_documents(inserts) for kind, inserts in listed.items()}
+        parts = _parts(self.entry_id, {"changes": changes, **documents})
         whole = {
             "_id": self.entry_id,
             "workflow": self.workflow_id,
@@ -119,14 +127,15 @@ class Entry:
             "on": self.on,
             "parts": len(parts),
             "changes": [] if parts else changes,
-            "inserts": [] if parts else inserts,
+            "inserts": [] if parts else documents["inserts"],
             "archived": [{"launch_id": launch.launch_id, "fw_ids": list(launch.fw_ids)} for launch in self.archived],
             "restored": [{"launch_id": launch.launch_id, "archived_on": launch.archived_on} for launch in self.restored],
             "mirror": list(self.mirror),
             "removed": list(self.removed),
             "structure": self.structure.to_document() if self.structure else None,
         }
-        whole |= {"created": [] if parts else created} if created else {}
+        whole |= {kind: [] if parts else documents[kind] for kind in ("created", "taken") if documents[kind]}
+        whole |= {"added": added} if added else {}
         return [*parts, whole]
 
     @classmethod
@@ -138,7 +147,7 @@ class Entry:
             document["rerun"],
             document["state"],
             document["on"],
-            tuple(Change.from_document(change) for change in document["changes"]),
+            (*(Change.from_document(change) for change in document["changes"]), *_additions(document.get("added") or {})),
             tuple(Insert(insert["collection"], insert["document"]) for insert in document["inserts"]),
             tuple(ArchivedLaunch(launch["launch_id"], tuple(launch["fw_ids"])) for launch in document["archived"]),
             Change.from_document(document["structure"]) if document["structure"] else None,
@@ -146,6 +155,7 @@ class Entry:
             tuple(document.get("mirror", ())),
             tuple(document.get("removed", ())),
             created=tuple(Insert(insert["collection"], insert["document"]) for insert in document.get("created", ())),
+            taken=tuple(Insert(taken["collection"], taken["document"]) for taken in document.get("taken", ())),
         )
 
 
@@ -153,15 +163,33 @@ def _as_documents(inserts: Sequence[Insert]) -> list[dict[str, Any]]:
     return [{"collection": insert.collection, "document": dict(insert.document)} for insert in inserts]
 
 
+def _added(changes: Sequence[Change]) -> dict[str, Any] | None:
+    """Return the changes of an entry that adds a workflow, in a form that takes little room: ids by state.
+
+    There are as many such changes as fireworks, and history keeps them.
+    """
+    stamps = {change.after.get("updated_on", ABSENT) for change in changes if not change.before}
+    if not changes or len(stamps) != 1 or any(change.before or set(change.after) != ADDED_FIELDS for change in changes):
+        return None
+    by_state: dict[str, list[int]] = {}
+    for change in changes:
+        by_state.setdefault(str(change.after["state"]), []).append(change.key)
+    return {"updated_on": stamps.pop(), "states": by_state}
+
+
+def _additions(added: Mapping[str, Any]) -> list[Change]:
+    return [
+        Change(FIREWORKS, fw_id, {}, {"state": state, "updated_on": added["updated_on"]})
+        for state, fw_ids in (added["states"].items() if added else ())
+        for fw_id in fw_ids
+    ]
+
+
 def _parts(entry_id: str, listed: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Return the documents over which an entry's lists are spread; none when they fit into the entry's own."""
     changes = listed["changes"]
-    if (
-        not listed["inserts"]
-        and not listed["created"]
-        and len(changes) < SURELY_FITTING
-        and not any(_touches_spec(change) for change in changes)
-    ):
+    documents = listed["inserts"] or listed["created"] or listed["taken"]
+    if not documents and len(changes) < SURELY_FITTING and not any(_touches_spec(change) for change in changes):
         return []  # as nearly always: nothing need be measured
     sized = [(kind, document, len(bson.encode(document))) for kind in LISTED for document in listed[kind]]
     if sum(size for _, _, size in sized) < PART_BYTES:

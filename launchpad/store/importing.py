@@ -15,6 +15,7 @@ from typing import Any
 
 from bson import ObjectId
 
+from launchpad.core.additions import ADD
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS, Change
 from launchpad.core.renumbering import Renumbering
 from launchpad.core.states import READY, STATES, WAITING
@@ -25,7 +26,6 @@ from launchpad.store.encoding import encode, with_id_first
 from launchpad.store.entries import COMMITTED, Entry, removal
 from launchpad.store.exportfile import FILES, Line
 from launchpad.store.exporting import OFFLINE_RUNS
-from launchpad.store.inserting import ADD
 from launchpad.store.journal import carry_out, help_entries
 from launchpad.store.names import COUNTERS, ENTRIES, PLANS, RERUNS
 from launchpad.store.store import Store
@@ -273,7 +273,7 @@ def _insert_missing(store: Store, collection: str, documents: Sequence[Document]
 def _remove_begun(store: Store, workflows: Sequence[tuple[Document, list[Document]]]) -> None:
     """Remove what an earlier try left of workflows that it had not come to write."""
     fireworks = [firework["_id"] for _, own in workflows for firework in own]
-    begun = {"workflow": {"$in": [workflow["_id"] for workflow, _ in workflows]}, "operation": ADD}
+    begun = {"workflow": {"$in": [workflow["_id"] for workflow, _ in workflows]}, "operation": ADD, "state": COMMITTED}
     entries = [entry["_id"] for entry in store.backend.find(ENTRIES, begun, fields={"_id": 1})]
     store.write(FIREWORKS, [DeleteMany({"_id": {"$in": fireworks[n : n + BATCH]}}) for n in range(0, len(fireworks), BATCH)])
     store.write(ENTRIES, removal(entries))

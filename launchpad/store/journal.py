@@ -24,6 +24,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from launchpad.core.additions import RETURN
 from launchpad.core.changes import FIREWORKS, KEY_FIELD, WORKFLOWS, Change, Plan
 from launchpad.core.documents import get_path, iso
 from launchpad.core.states import READY, WAITING
@@ -47,7 +48,7 @@ from launchpad.store.leases import unfollow
 from launchpad.store.locks import Leases
 from launchpad.store.mirroring import Copies, copies_ahead, mirror, mirror_back
 from launchpad.store.names import ENTRIES
-from launchpad.store.removing import remove
+from launchpad.store.removing import remove, take_out
 from launchpad.store.store import Store, matching, one_of, setting
 
 
@@ -141,15 +142,21 @@ def carry_out(
     leases.keep()
     remove(store, committed)
     staying = [entry for entry in committed if not entry.removed]
-    for step in (_insert_waiting, archive, _bring_back):
+    for step in (_insert_waiting, take_out, archive, _bring_back):
         step(store, staying)
         leases.keep()
     mirror(store, [entry for entry in staying if entry.touches_workflow and not mirrored.get(entry.entry_id)])
     leases.keep()
     _make_ready(store, staying)
+    # One that brings a workflow back is closed under the lock: without it, and without the workflow, it is still to be done.
+    _close(store, [entry for entry in staying if entry.operation == RETURN])
     _unlock(store, staying)
-    store.write(ENTRIES, closing((entry.entry_id, entry.rerun_id) for entry in committed if not entry.in_lock))
+    _close(store, [entry for entry in committed if entry.operation != RETURN])
     return decided
+
+
+def _close(store: Store, entries: Iterable[Entry]) -> None:
+    store.write(ENTRIES, closing((entry.entry_id, entry.rerun_id) for entry in entries if not entry.in_lock))
 
 
 # lock

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
+from launchpad.core.additions import ADD, RETURN
 from launchpad.core.changes import WORKFLOWS
 from launchpad.store.backend import Operation, UpdateMany
 from launchpad.store.entries import ABORTED, ABORTING, COMMITTED, PENDING, closing, removal
-from launchpad.store.inserting import ADD, remove_unfinished
+from launchpad.store.inserting import go_on_putting_back, remove_unfinished
 from launchpad.store.names import ENTRIES
 from launchpad.store.store import Store
 
@@ -34,7 +35,8 @@ def tidy(store: Store) -> int:
     there = {workflow["_id"] for workflow in workflows}
     locked = {lock["entry"] for workflow in workflows if isinstance(lock := workflow.get("locked"), dict) and "entry" in lock}
     free = [head for head in heads if head["_id"] not in locked]
-    done = [head for head in free if head["state"] == COMMITTED and (head["operation"] != ADD or head["workflow"] in there)]
+    begun = (ADD, RETURN)  # without their workflow they are still to be done, or to be given up
+    done = [head for head in free if head["state"] == COMMITTED and (head["operation"] not in begun or head["workflow"] in there)]
     stale = [head["_id"] for head in free if head["state"] in (PENDING, ABORTING) and head["on"] < now - PAUSE]
     old = [head["_id"] for head in free if head["state"] == ABORTED and head["on"] < now - KEPT]
     operations: list[Operation] = [*closing((head["_id"], head["rerun"]) for head in done), *removal(old)]
@@ -43,4 +45,5 @@ def tidy(store: Store) -> int:
         given_up = {"_id": {"$in": stale}, "state": {"$in": [PENDING, ABORTING]}}
         operations.append(UpdateMany(given_up, {"$set": {"state": ABORTED}}))
     store.write(ENTRIES, operations)
+    go_on_putting_back(store)
     return remove_unfinished(store, now - PAUSE)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from launchpad.core import states
@@ -40,8 +41,10 @@ def copies_ahead(store: Store, entries: Sequence[tuple[Entry, Mapping[str, Any]]
     }
 
 
-def _made_of(store: Store, workflow: Mapping[str, Any], fresh: Mapping[int, str], state: str) -> Copies:
-    copies = _copies(workflow, fresh)
+def _made_of(
+    store: Store, workflow: Mapping[str, Any], fresh: Mapping[int, str], state: str, gone: Collection[int] = ()
+) -> Copies:
+    copies = _copies(workflow, fresh, gone)
     # The state is made of all copies as they were read.
     as_read = {path: get_path(workflow, path) for path in ("state", "updated_on", *({"fw_states"} & set(copies)))}
     return Copies(as_read, {**copies, "state": state, "updated_on": store.now()})
@@ -78,12 +81,14 @@ def _write_copies(
         structure_of = {workflow_id: structures.get(entry.entry_id) for workflow_id, entry in entry_of.items()}
         drawn = {workflow["_id"]: _drawn(workflow, structure_of[workflow["_id"]]) for workflow in workflows}
         fresh = read_states(store, workflows, entry_of)
-        state_of = _workflow_states(store, workflows, drawn, fresh)
+        # What was taken out is in its place again where an entry was taken back.
+        gone = {workflow["_id"]: _taken(entry_of[workflow["_id"]]) if structures else set() for workflow in workflows}
+        state_of = _workflow_states(store, workflows, drawn, fresh, gone)
         operations = []
         for workflow in workflows:
             workflow_id = workflow["_id"]
             structure = structure_of[workflow_id]
-            copies = _made_of(store, workflow, fresh[workflow_id], state_of[workflow_id])
+            copies = _made_of(store, workflow, fresh[workflow_id], state_of[workflow_id], gone[workflow_id])
             unmoved = {"_id": workflow_id, "locked.entry": workflow["locked"]["entry"], **unmarked, **matching(copies.as_read)}
             operations.append(Update(unmoved, setting({**copies.written, **(structure.after if structure else {}), **mark})))
         if store.write(WORKFLOWS, operations).matched == len(operations):
@@ -96,7 +101,7 @@ def _drawn(workflow: Mapping[str, Any], structure: Change | None) -> Graph:
     links: dict[str, Any] = {str(fw_id): [] for fw_id in after.get("nodes", workflow["nodes"])}
     links |= workflow.get("links") or {}
     links |= {path.removeprefix("links."): below for path, below in after.items() if path.startswith("links.")}
-    return Graph(links)
+    return Graph({fw_id: below for fw_id, below in links.items() if below is not ABSENT})
 
 
 def _fresh_states(
@@ -113,13 +118,20 @@ def _fresh_states(
         asked |= {int(fw_id) for fw_id in (entry.mirror if workflow.get("fw_states") else workflow["nodes"])} - set(changed)
     stored = {doc["fw_id"]: doc["state"] for doc in store.by_ids(FIREWORKS, "fw_id", asked, fields={"fw_id": 1, "state": 1})}
     for workflow in workflows:
-        made[workflow["_id"]] |= {fw_id: stored[fw_id] for fw_id in workflow["nodes"] if fw_id in stored}
+        gone = _taken(entry_of[workflow["_id"]])
+        made[workflow["_id"]] |= {n: stored[n] for n in workflow["nodes"] if n in stored and n not in gone}
     return made
 
 
+def _taken(entry: Entry) -> set[int]:
+    """Return the fireworks that an entry takes out."""
+    return {one.document["fw_id"] for one in entry.taken if one.collection == FIREWORKS}
+
+
 def _made(entry: Entry) -> dict[int, str]:
-    """Return the states that an entry gives to fireworks."""
-    changed = {change.key: str(change.after["state"]) for change in entry.changes}
+    """Return the states that an entry gives to fireworks that stay."""
+    gone = _taken(entry)
+    changed = {change.key: str(change.after["state"]) for change in entry.changes if change.key not in gone}
     new = [insert.document for insert in entry.inserts if insert.collection == FIREWORKS]
     return changed | {document["fw_id"]: document["state"] for document in new}
 
@@ -134,11 +146,12 @@ def _stored_states(
     return {workflow_id: {key: stored[key] for key in listed if key in stored} for workflow_id, listed in keys.items()}
 
 
-def _copies(workflow: Mapping[str, Any], fresh: Mapping[int, str]) -> dict[str, Any]:
+def _copies(workflow: Mapping[str, Any], fresh: Mapping[int, str], gone: Collection[int]) -> dict[str, Any]:
     stored = workflow.get("fw_states") or {}
-    if stored and len(fresh) <= MANY_STATES:
-        return {f"fw_states.{fw_id}": state for fw_id, state in fresh.items()}
-    return {"fw_states": {**stored, **{str(fw_id): state for fw_id, state in fresh.items()}}}
+    if stored and len(fresh) + len(gone) <= MANY_STATES:
+        return {f"fw_states.{fw_id}": state for fw_id, state in fresh.items()} | {f"fw_states.{n}": ABSENT for n in gone}
+    left = {fw_id: state for fw_id, state in stored.items() if int(fw_id) not in gone}
+    return {"fw_states": {**left, **{str(fw_id): state for fw_id, state in fresh.items()}}}
 
 
 def _workflow_states(
@@ -146,12 +159,15 @@ def _workflow_states(
     workflows: Sequence[Mapping[str, Any]],
     graphs: Mapping[Any, Graph],
     fresh: Mapping[Any, Mapping[int, str]],
+    gone: Mapping[Any, Collection[int]] = MappingProxyType({}),
 ) -> dict[Any, str]:
     """Return each workflow's state, asking for children that tolerate FIZZLED parents only where there are such parents."""
     all_states, asked = {}, set()
     for workflow in workflows:
         known = {int(fw_id): state for fw_id, state in (workflow.get("fw_states") or {}).items()}
         known |= fresh[workflow["_id"]]
+        for fw_id in gone.get(workflow["_id"], ()):
+            known.pop(fw_id, None)
         all_states[workflow["_id"]] = known
         children = graphs[workflow["_id"]].children
         asked |= {child for fw_id, state in known.items() if state == states.FIZZLED for child in children.get(fw_id, ())}

@@ -40,7 +40,7 @@ def close_broken_off(store: Store) -> list[dict[str, Any]]:
     for record in list(store.backend.find(RERUNS, {"state": OPEN})):
         if owners.is_dead({"owner": record.get("owner"), "since": record["on"]}, now, BROKEN_OFF_AFTER):
             plans = (plan for batch in entries_by_workflow(store, record["_id"]) for done in batch.values() for plan in done)
-            changed = {change.key for plan in plans for change in plan.changes if change.collection == FIREWORKS}
+            changed = {fw_id for plan in plans for fw_id in plan.touched}
             fields = {"state": BROKEN_OFF, "counts": {"changed": len(changed)}, "ended_on": now}
             if store.write(RERUNS, [Update({"_id": record["_id"], "state": OPEN}, {"$set": fields})]).modified:
                 closed.append({**record, **fields})
@@ -117,6 +117,8 @@ def as_plan(entry: Entry) -> Plan:
         structure=entry.structure,
         removed=entry.removed,
         created=entry.created,
+        taken=entry.taken,
+        operation=entry.operation,
     )
 
 
@@ -133,12 +135,13 @@ def prune(store: Store, before: dt.datetime) -> int:
         unfinished = store.by_ids(ENTRIES, "rerun", part, fields={"rerun": 1}, state={"$in": [PENDING, COMMITTED, ABORTING]})
         kept = {entry["rerun"] for entry in unfinished}
         gone = [rerun_id for rerun_id in part if rerun_id not in kept]
-        _remove(store, gone)
+        forget(store, gone)
         forgotten += len(gone)
     return forgotten
 
 
-def _remove(store: Store, rerun_ids: Sequence[str]) -> None:
+def forget(store: Store, rerun_ids: Sequence[str]) -> None:
+    """Remove the records of commands, with their entries."""
     of_these = {"rerun": {"$in": list(rerun_ids)}}
     entries = [doc["_id"] for doc in store.backend.find(ENTRIES, of_these, fields={"_id": 1})]
     store.write(ENTRIES, [DeleteMany({"part_of": {"$in": entries}}), DeleteMany(of_these)])

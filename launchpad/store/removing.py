@@ -19,12 +19,30 @@ OFFLINE_RUNS = "offline_runs"
 def remove(store: Store, entries: Sequence[Entry]) -> None:
     """Remove the workflows whose entries say so; the workflow itself last, for its lock is what leads others to the entry."""
     going = [entry for entry in entries if entry.removed]
-    fw_ids = [fw_id for entry in going for fw_id in entry.removed]
     if not going:
         return
-    remove_fireworks(store, fw_ids)
+    take_out(store, going)
+    if fw_ids := [fw_id for entry in going if not entry.taken for fw_id in entry.removed]:
+        remove_fireworks(store, fw_ids)
     held = [entry.entry_id for entry in going]
     store.write(WORKFLOWS, [DeleteMany({"locked.entry": one_of(part)}) for part in _parts(held)])
+
+
+def take_out(store: Store, entries: Sequence[Entry]) -> None:
+    """Remove the fireworks that entries take out. None of them has run, and all of them can come back.
+
+    Only as these entries had left them: what has come back since is not for whoever is late.
+    """
+    left: dict[str, list[int]] = {}
+    for entry in entries:
+        taken = {one.document["fw_id"] for one in entry.taken if one.collection == FIREWORKS}
+        for change in entry.changes:
+            if change.key in taken:
+                left.setdefault(change.after["updated_on"], []).append(change.key)
+    going = [
+        DeleteMany({"fw_id": one_of(part), "updated_on": stamp}) for stamp, fw_ids in left.items() for part in _parts(fw_ids)
+    ]
+    store.write(FIREWORKS, going)
 
 
 def remove_fireworks(store: Store, fw_ids: Sequence[int]) -> None:

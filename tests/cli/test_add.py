@@ -154,3 +154,45 @@ def test_what_is_wrong_is_told_without_moving_the_cursor(lpad, pad, files):
     assert (result.status, result.out) == (1, "")
     assert "a?[2Jb" in result.err
     assert "\x1b" not in result.err
+
+
+def test_what_was_added_is_in_the_history_and_an_undo_deletes_it(lpad, pad, files):
+    lpad("add", "wf.yaml", "fw.json", "--reason", "a try")
+    (record,) = lpad("history", "-o", "json").json
+    assert (record["command"], record["selection"], record["reason"]) == ("add", "two, single", "a try")
+    assert record["counts"]["changed"] == 3
+    assert lpad("undo", record["id"], "--dry-run").out.endswith(
+        "3 fireworks would be deleted. Nothing was changed: this was a dry run.\n"
+    )
+    assert len(names(pad)) == 3
+    result = lpad("undo", record["id"])
+    assert (result.status, names(pad)) == (0, [])
+    assert result.out.splitlines()[-1] == "3 fireworks deleted."
+    assert lpad("undo", lpad("history", "-m", "1", "-o", "json").json[0]["id"]).out.splitlines()[-1] == "3 fireworks restored."
+    assert len(names(pad)) == 3
+
+
+def test_scripts_are_shown_before_they_are_added(lpad, pad):
+    result = lpad("add_scripts", "echo a", "echo b", "-n", "first", "second", "-w", "both", "--dry-run")
+    assert result.out.splitlines() == [
+        "first: echo a",
+        "second: echo b",
+        "The workflow 'both' would be added: 2 fireworks, one after the other. Nothing was changed: this was a dry run.",
+    ]
+    assert names(pad) == []
+    assert lpad("add_scripts", "echo a", "--dry-run", "-o", "json").json["scripts"] == ["echo a"]
+    lpad("add_scripts", "echo a", "-w", "one")
+    (record,) = lpad("history", "-o", "json").json
+    assert (record["command"], record["selection"]) == ("add_scripts", "one")
+
+
+def test_what_was_appended_is_in_the_history_and_taken_out_by_an_undo(lpad, pad, files):
+    lpad("add", "fw.json")
+    (fw_id,) = (firework["fw_id"] for firework in pad.fireworks.find())
+    dry = lpad("append_wflow", "-i", str(fw_id), "-f", "wf.yaml", "--dry-run")
+    assert f"The workflow 'two' of wf.yaml can be appended: 2 fireworks below {fw_id}." in dry.out
+    lpad("append_wflow", "-i", str(fw_id), "-f", "wf.yaml")
+    record = lpad("history", "-m", "1", "-o", "json").json[0]
+    assert (record["command"], record["selection"], record["counts"]["changed"]) == ("append_wflow", f"-i {fw_id}", 2)
+    assert lpad("undo", record["id"]).out.splitlines()[-1] == "2 fireworks deleted."
+    assert len(names(pad)) == 1

@@ -17,7 +17,7 @@ AT_TIMES = {
     "workflows": {"locked"},
     "launches": {"pending", "archived", "reservedtime_secs", "usage"},
     "reruns": {"by", "why", "keep_budget"},
-    "rerun_entries": {"part", "part_of"},
+    "rerun_entries": {"part", "part_of", "taken"},
 }
 
 

@@ -91,6 +91,33 @@ def undo_the_rerun(launchpad: LaunchPad) -> None:
         launchpad.undo(first["_id"])
 
 
+def take_back(launchpad: LaunchPad, command: str, *, times: int) -> None:
+    """Undo a command, or the undo of its undo; what was undone already stays so."""
+    record = next(record for record in launchpad.history() if record["command"] == command)
+    for _ in range(times - 1):
+        undone = [r["_id"] for r in launchpad.history() if r.get("undoes") == record["_id"]]
+        record = {"_id": undone[-1]}  # the first of them
+    with contextlib.suppress(ConflictingOptions):
+        launchpad.undo(record["_id"])
+
+
+def undo(command: str, *, times: int = 1) -> Callable[[LaunchPad], None]:
+    return lambda launchpad: take_back(launchpad, command, times=times)
+
+
+def two_added(launchpad: LaunchPad) -> None:
+    """Two workflows of one command, and another, one firework of which has run."""
+    add(launchpad, "A→B", "other ")
+    finish(launchpad, "other A")
+    launchpad.bulk_add_wfs([make_workflow("A→B,C→D", "one "), make_workflow("A→B", "two ")], command="add")
+
+
+def detoured(launchpad: LaunchPad) -> None:
+    add(launchpad, "A→B→C", A={"x": 1})
+    launchpad.append_wf(make_workflow("X→Y"), [id_of(launchpad, "A")], detour=True)
+    finish(launchpad, "A")
+
+
 def archive_and_add(launchpad: LaunchPad) -> None:
     CHAIN_DONE(launchpad)
     launchpad.archive(ALL)
@@ -133,6 +160,10 @@ OPERATIONS = (
     doing("tolerate a failure from now on", CHAIN_FAILED, tolerate),
     doing("tolerate failures no more", failed_in_spite, tolerate_no_more),
     doing("undo a rerun below which something was added", added_meanwhile, undo_the_rerun),
+    doing("undo an addition", two_added, undo("add")),
+    doing("undo the undo of an addition", first(two_added, undo("add")), undo("add", times=2)),
+    doing("undo an append", detoured, undo("append_wf")),
+    doing("undo the undo of an append", first(detoured, undo("append_wf")), undo("append_wf", times=2)),
     doing("unarchive what something was added to", archive_and_add, lambda lp: lp.unarchive(ALL)),
     doing("rerun a workflow", two_workflows, lambda lp: lp.rerun(named("one *"), whole_workflows=True, failed=True)),
     replace(

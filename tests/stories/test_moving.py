@@ -352,7 +352,7 @@ def test_the_file_holds_a_document_a_line_and_is_for_its_owner_only(old, tmp_pat
     add(old, "A→B")
     old.export_workflows(Selection(everything=True), tmp_path / "all.gz")
     lines = [json.loads(line) for line in gzip.decompress((tmp_path / "all.gz").read_bytes()).splitlines()]
-    assert [line["collection"] for line in lines[1:4]] == ["fireworks", "fireworks", "workflows"]
-    assert lines[1]["document"]["fw_id"] == {"$numberInt": "1"}
+    assert [line["collection"] for line in lines[1:6]] == ["reruns", "rerun_entries", "fireworks", "fireworks", "workflows"]
+    assert lines[3]["document"]["fw_id"] == {"$numberInt": "1"}
     assert lines[-1]["end"]["fireworks"] == 2
     assert (tmp_path / "all.gz").stat().st_mode & 0o777 == 0o600

@@ -294,7 +294,7 @@ def test_a_worker_that_waits_for_long_brings_a_lost_run_back_in_a_lease_and_a_gl
         other.send(signal.SIGTERM)
         other.ended()
     check_runs(check(launchpad.store.backend), tmp_path)
-    (record,) = launchpad.history()
+    record = next(launchpad.history())
     assert (record["command"], record["counts"]["changed"]) == ("recover", 1)
 
 

@@ -1,6 +1,7 @@
 """Add workflows, or single fireworks, from files.
 
-The files are YAML or JSON, as FireWorks writes them. All are read and checked first: if one is bad, nothing is added.
+The files are YAML or JSON, as FireWorks writes them. All are read and checked first: if one is bad, nothing is added. Until
+something of a workflow has run, `lpad undo` takes it out again.
 
 Examples:
   lpad add workflow.yaml
@@ -31,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-c", "--check", action="store_true", help="also see whether the code of every task can be imported here")
     parser.add_argument("--dry-run", action="store_true", help="only see whether all could be added")
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         return _tell_good(args, files, workflows)
     with session.open_launchpad(args, creates=True) as launchpad:
-        id_maps = launchpad.bulk_add_wfs(workflows)
+        id_maps = launchpad.bulk_add_wfs(workflows, command="add", reason=args.reason)
     added = [
         {"file": str(path), "name": workflow.name, "id_map": id_map}
         for path, workflow, id_map in zip(files, workflows, id_maps, strict=True)

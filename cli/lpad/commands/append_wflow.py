@@ -2,6 +2,7 @@
 
 Its first fireworks wait for those of -i, which must all be in one workflow. As a detour, what follows these now comes after the
 new ones; nothing of that may have started. Spec updates of those that have completed reach the new ones, as they would have.
+Until something of it has run, `lpad undo` takes it out again.
 
 Examples:
   lpad append_wflow -i 3 -f more.yaml
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="do not hand spec updates of completed fireworks on to the new ones",
     )
     parser.add_argument("--dry-run", action="store_true", help="only see whether it can be done")
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,12 +39,15 @@ def run(args: argparse.Namespace) -> int:
     fw_ids = parse_ids(" ".join(args.fw_id))
     workflow = read_workflow(Path(args.wf_file))
     with session.open_launchpad(args) as launchpad:
-        new = launchpad.append_wf(workflow, fw_ids, detour=args.detour, pull_spec_mods=args.pull_spec_mods, dry_run=args.dry_run)
+        how = {"detour": args.detour, "pull_spec_mods": args.pull_spec_mods, "command": "append_wflow", "reason": args.reason}
+        new = launchpad.append_wf(workflow, fw_ids, dry_run=args.dry_run, **how)
     if args.output:
         output.show({"file": args.wf_file, "dry_run": args.dry_run, "id_map": None if args.dry_run else new}, args.output)
     elif args.dry_run:
+        number = len(workflow.fws)
         output.show_text(
-            f"The workflow {workflow.name!r} of {args.wf_file} can be appended. Nothing was changed: this was a dry run."
+            f"The workflow {workflow.name!r} of {args.wf_file} can be appended: {number} firework{'s' * (number > 1)} below "
+            f"{', '.join(map(str, fw_ids))}. Nothing was changed: this was a dry run."
         )
     else:
         output.show_text(f"Appended the workflow {workflow.name!r} from {args.wf_file}; new ids: {new}")
