@@ -101,8 +101,11 @@ class Entry:
     def fits_into_lock(self) -> bool:
         """Whether a lock may hold it: a few changes, of which no command keeps a history, and which may be planned again."""
         more = self.rerun_id or self.inserts or self.created or self.archived or self.restored or self.structure
-        more = more or self.removed or self.taken
-        return not more and len(self.changes) < SURELY_FITTING and len(bson.encode(self.to_documents()[-1])) < LOCK_BYTES
+        return (
+            not (more or self.removed or self.taken)
+            and len(self.changes) < SURELY_FITTING
+            and len(bson.encode(self.to_documents()[-1])) < LOCK_BYTES
+        )
 
     @property
     def decides_itself(self) -> bool:
