@@ -217,7 +217,7 @@ def run_all_once(replica_set: ReplicaSet, launchpad: LaunchPad, folder: Path, wo
 
 @pytest.mark.parametrize(
     ("mishap", "command", "number"),
-    [("kill", "findAndModify", 6), ("freeze", "update", 11), ("step_down", "update", 8), ("cut_off", "insert", 7)],
+    [("kill", "findAndModify", 6), ("freeze", "update", 11), ("step_down", "update", 8), ("cut_off", "insert", 5)],
 )
 def test_workers_run_each_firework_once(replica_set, launchpad, tmp_path, mishap, command, number):
     add_pairs(launchpad, tmp_path)
