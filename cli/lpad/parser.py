@@ -6,6 +6,7 @@ import argparse
 import difflib
 import importlib
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, ClassVar, NoReturn
 
 from launchpad.core.version import VERSION
@@ -141,24 +142,72 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"There is no command {str(value)!r}.", hint=hint)
 
 
+class Commands(dict[str, Parser]):
+    """The parsers of the commands by all their names, each made when it is first asked for: a command line needs one of them."""
+
+    def __init__(self) -> None:
+        meant = {**{name: name for name in COMMANDS}, **ALIASES}
+        self._meant = {**meant, **{name.replace("_", "-"): command for name, command in meant.items()}}
+        super().__init__(dict.fromkeys(self._meant))  # type: ignore[arg-type]
+
+    def __getitem__(self, name: str) -> Parser:
+        if super().__getitem__(name) is None:
+            made = _command(self._meant[name])
+            self.update({other: made for other in self if self._meant[other] == self._meant[name]})
+        return super().__getitem__(name)
+
+    def items(self) -> Any:
+        return self._all().items()
+
+    def values(self) -> Any:
+        return self._all().values()
+
+    def _all(self) -> dict[str, Parser]:
+        return {name: self[name] for name in self}
+
+
+class _CommandsAction(argparse._SubParsersAction):  # type: ignore[type-arg]
+    """The place of a command on the command line. What help says of each is read when it is shown."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.choices = self._name_parser_map = Commands()
+
+    @property
+    def _choices_actions(self) -> list[argparse.Action]:
+        if not self._lines:
+            for name in COMMANDS:
+                description, _ = _help_of(_module(name).__doc__ or "")
+                self._lines.append(self._ChoicesPseudoAction(name, (), description.split("\n\n")[0]))
+        return self._lines
+
+    @_choices_actions.setter
+    def _choices_actions(self, lines: list[argparse.Action]) -> None:
+        self._lines = lines
+
+
 def build_parser() -> Parser:
     """Return the parser of `lpad` with all its commands. Without a command, the parsed `run` is None."""
     parser = Parser(prog="lpad", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("-v", "--version", action="version", version=f"lpad {VERSION}", help="show the version and exit")
     options.add_common(parser)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="lpad_command", prog="lpad")
+    parser.add_subparsers(title="commands", metavar="COMMAND", dest="lpad_command", prog="lpad", action=_CommandsAction)
     parser.set_defaults(run=None)
-    for name in COMMANDS:
-        module = importlib.import_module(f"lpad.commands.{MODULES.get(name, name)}")
-        description, examples = _help_of(module.__doc__ or "")
-        command = commands.add_parser(name, help=description.split("\n\n")[0], description=description, epilog=examples)
-        module.configure(command)
-        options.add_common(command, after_command=True)
-        command.set_defaults(run=module.run)
-        commands.choices[name.replace("_", "-")] = command
-    for alias, name in ALIASES.items():
-        commands.choices[alias] = commands.choices[alias.replace("_", "-")] = commands.choices[name]
     return parser
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"lpad.commands.{MODULES.get(name, name)}")
+
+
+def _command(name: str) -> Parser:
+    module = _module(name)
+    description, examples = _help_of(module.__doc__ or "")
+    command = Parser(prog=f"lpad {name}", description=description, epilog=examples)
+    module.configure(command)
+    options.add_common(command, after_command=True)
+    command.set_defaults(run=module.run)
+    return command
 
 
 def _help_of(docstring: str) -> tuple[str, str]:

@@ -1,8 +1,8 @@
 """Write workflows, or the whole database, into a file from which `lpad import` takes them into another database.
 
 Nothing is left out: fireworks, launches, those that reruns set aside, large actions, the history with what undo needs. (Files in
-GridFS that no launch names are nobody's, and stay.) The file has a line for each document; it is compressed if its name ends in
-.gz. What runs is refused without --running, for its worker knows only this database.
+GridFS that no launch names are nobody's, and stay.) The file has a line for each document; a name that ends in .gz makes it
+a compressed one. What runs is refused without --running, for its worker knows only this database.
 
 Examples:
   lpad export --all project.jsonl.gz
