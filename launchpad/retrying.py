@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from launchpad.batches import FIREWORKS_AT_ONCE, Batching, Operation, Targets
-from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, Plan
+from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, Outcome, Plan
 from launchpad.core.documents import ABSENT, get_path
 from launchpad.core.policy import HOLD, NEVER, Policy
 from launchpad.core.report import Report
@@ -24,6 +26,7 @@ from launchpad.core.states import FIZZLED
 from launchpad.core.trials import POLICY, Trial, trials_of
 from launchpad.errors import BadPolicy, ConfigurationError, UnknownFirework
 from launchpad.model.policyfile import settings_policy
+from launchpad.store import reading_queries
 from launchpad.store.attempts import records_setting_aside
 from launchpad.store.selecting import select_fw_ids
 from launchpad.store.snapshots import attempts_of, collect, load
@@ -40,6 +43,9 @@ RETRIED_AT_ONCE = 2000
 
 #: What failed longer ago than this is tried again only by somebody who asks for it.
 RECENT = dt.timedelta(days=7)
+
+#: So long a worker trusts that nothing has come to be said otherwise of a failure that it has looked at.
+LOOK_AGAIN = dt.timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,9 @@ class Retrying(Batching):
 
     #: Tells of what this worker's retries come to; made when it is first needed.
     _newsroom: Newsroom | None = None
+
+    #: Failures that a worker need not look at yet: as they were, and until when.
+    _rests: Mapping[int, tuple[Any, dt.datetime]] = MappingProxyType({})
 
     def retry_policy(self) -> Policy:
         """Return the policy that holds where fireworks and workflows have none. Raises ConfigurationError, BadPolicy."""
@@ -87,6 +96,19 @@ class Retrying(Batching):
         """
         outer = policy if policy is not None else self.retry_policy()
         operation = Retry(self.store, self.settings, self._policies(outer, override))
+        return self._retry(operation, selection, by=by, dry_run=dry_run, reason=reason, progress=progress)
+
+    def _retry(
+        self,
+        operation: Retry,
+        selection: Selection,
+        *,
+        by: str = POLICY,
+        dry_run: bool = False,
+        reason: str = "",
+        progress: Callable[[int], Any] | None = None,
+    ) -> Report:
+        """As `retry_failures`; afterwards the operation knows what was decided of each."""
         report = self.carry_out(operation, selection, dry_run=True, progress=progress if dry_run else None)
         if not dry_run:
             self._news().give_up(left_alone(operation.decisions))
@@ -110,17 +132,36 @@ class Retrying(Batching):
     def retry_recent_failures(self) -> list[str]:
         """Try again what failed within the last week and is due by its policy; return a sentence for each.
 
-        A policy that cannot be read is logged: no worker stops for it.
+        What was looked at before is left out until it is due, has changed, or has rested for a while. A policy that cannot be
+        read is logged: no worker stops for it.
         """
         try:
-            self.retry_policy()
+            policy = self.retry_policy()
         except (BadPolicy, ConfigurationError) as problem:
             logger.warning("Failures are not tried again: %s", problem)
             return []
-        recent = Selection.of(state=FIZZLED, since=self.store.now() - RECENT)
-        changed = self.retry_failures(recent).changed
+        now = self.store.now()
+        failed = self._failed_since(now - RECENT)
+        rests = {fw_id: rest for fw_id, rest in self._rests.items() if failed.get(fw_id) == rest[0] and rest[1] > now}
+        fw_ids = tuple(fw_id for fw_id in failed if fw_id not in rests)
+        operation = Retry(self.store, self.settings, self._policies(policy, override=False))
+        changed: list[Outcome] = []
+        if fw_ids:
+            with contextlib.suppress(UnknownFirework):  # deleted in this moment: the others come with the next look
+                changed = self._retry(operation, Selection(fw_ids=fw_ids, states=(FIZZLED,))).changed
+        for fw_id, decision in operation.decisions.items():
+            if fw_id in failed and not decision.is_due(now):
+                due = decision.not_before if decision.retries and decision.not_before else now + LOOK_AGAIN
+                rests[fw_id] = (failed[fw_id], min(due, now + LOOK_AGAIN))
+        self._rests = rests
         self._news().gather()
         return [f"Firework {one.fw_id} is {one.after} again: {one.text}." for one in changed]
+
+    def _failed_since(self, moment: dt.datetime) -> dict[int, tuple[Any, ...]]:
+        """Return what failed since then, each with what changes when anything is done to it."""
+        fields = ("fw_id", "updated_on", "launches")
+        recent = reading_queries.find_fireworks(self.store, Selection.of(state=FIZZLED, since=moment), fields)
+        return {one["fw_id"]: (one.get("updated_on"), *(one.get("launches") or ())) for batch in recent for one in batch}
 
     def _news(self) -> Newsroom:
         from launchpad.notifying import Newsroom  # late: most launchpads do without

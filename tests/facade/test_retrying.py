@@ -191,6 +191,22 @@ def test_workers_try_failures_again_only_where_that_is_switched_on(
     assert firework(launchpad, 1)["state"] == ("READY" if switched_on else "FIZZLED")
 
 
+def test_workers_look_at_a_failure_again_only_when_it_is_due_or_has_changed(
+    launchpad: LaunchPad, fill: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+):
+    stored = failure(OOM, {"_retry": [{"action": "never"}]}, drawing="A")
+    stored["A"]["updated_on"] = dt.datetime.now(dt.timezone.utc).isoformat()
+    fill(stored)
+    looks = []
+    carry_out = launchpad.carry_out
+    monkeypatch.setattr(launchpad, "carry_out", lambda *one, **more: looks.append(1) or carry_out(*one, **more))
+    assert launchpad.retry_recent_failures() == launchpad.retry_recent_failures() == []
+    assert len(looks) == 1
+    launchpad.update_spec([1], {"_retry": 2})
+    assert len(launchpad.retry_recent_failures()) == 1
+    assert firework(launchpad, 1)["state"] == "READY"
+
+
 def test_an_unknown_firework_has_no_attempts(launchpad: LaunchPad):
     with pytest.raises(UnknownFirework):
         launchpad.attempt_chain(7)
