@@ -28,6 +28,10 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--running", action="store_true", help="also what is running; late results are not used")
 
 
+def add_keep_budget(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--keep-budget", action="store_true", help="retries by policy so far go on counting; else they begin anew")
+
+
 def add_task_level(group: argparse._ActionsContainer) -> None:
     """Add the options of a rerun that resumes where it failed."""
     group.add_argument(

@@ -71,6 +71,9 @@ def why_lines(firework: Mapping[str, Any], why: Explanation, now: dt.datetime, p
     if why.kind == "held":
         yield f"To let it go on: lpad {WAY_OUT.get(state, 'resume_fws')} -i {fw_id}"
     elif why.kind == "failed":
+        failure = why.attempt.failure if why.attempt else None
+        if failure is not None and failure.signature:
+            yield f"Whatever else failed so: lpad get_fws --signature {failure.signature}"
         further = ", or from the task that failed: --task-level" if why.attempt and why.attempt.resumable else ""
         yield f"To run it again: lpad rerun_fws -i {fw_id}{further}"
     elif why.kind in ("silent", "missing"):
@@ -254,6 +257,8 @@ def _attempt_lines(one: Attempt, firework: Mapping[str, Any], now: dt.datetime, 
         yield f"  folder   {visible(one.folder)}"
     if one.failure is not None:
         yield f"  failed   {failure_words(one.failure, firework)}"
+        if one.failure.signature:
+            yield f"  cause    {one.failure.cause}, signature {one.failure.signature}"
         shown = one.failure.error[-(LAST_LINES if last else EARLIER_LINES) :]
         yield from (f"  | {shorten(visible(line), LONGEST_LINE)}" for line in shown)
 

@@ -47,3 +47,9 @@ DEFAULT_RULES: dict[str, Any] = {
 }
 
 DEFAULT_POLICY = parse_policy(DEFAULT_RULES, "the default policy")
+
+
+def check_policy(written: Any, place: str) -> None:
+    """Raise BadPolicy if what a spec or a workflow's metadata has as `_retry` is no policy; None is the absence of one."""
+    if written is not None:
+        parse_policy(written, place, default=DEFAULT_POLICY)

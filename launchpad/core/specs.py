@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from launchpad.core.changes import Plan
+from launchpad.core.defaultpolicy import check_policy
 from launchpad.core.documents import get_path
 from launchpad.core.draft import Draft, changed_fields
 from launchpad.core.following import followers, with_consequences
 from launchpad.core.holds import deepest_first, exists, field_change, line
+from launchpad.core.retryplan import OWN_POLICY
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import DEFUSED, FIZZLED, PAUSED, READY, WAITING
 from launchpad.errors import BadDocument, BadQuery
@@ -44,10 +46,12 @@ def plan_spec_update(snapshot: Snapshot, targets: Iterable[int], modify: Callabl
         spec = copy.deepcopy(stored)
         try:
             modify(spec)
+            paths = changed_fields(stored, spec, "spec")[1]
+            if any(f"{path}.".startswith(f"{OWN_POLICY}.") for path in paths):
+                check_policy(spec.get("_retry"), "its _retry")
         except (BadQuery, BadDocument) as error:
             outcomes.append(line(snapshot, fw_id, "refused", f"is not updated: {error}"))
             continue
-        paths = changed_fields(stored, spec, "spec")[1]
         if not paths:
             outcomes.append(line(snapshot, fw_id, "skipped", "has these values already"))
             continue

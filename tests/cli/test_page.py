@@ -52,6 +52,24 @@ def test_a_page_says_which_task_failed_and_ends_with_the_error(lpad, scene):
     assert shown.splitlines()[-1] == "  | RuntimeError: x"
 
 
+def test_a_page_says_the_cause_and_how_to_see_what_else_failed_so(lpad, scene):
+    scene.workflow("FIZZLED", "WAITING", errors={0: "KeyError: 'energy'"})
+    scene.workflow("FIZZLED", errors={0: "KeyError: 'energy'"})
+    scene.workflow("FIZZLED", errors={0: "KeyError: 'forces'"})
+    shown = page(lpad, 1)
+    (typed,) = [line.partition("lpad ")[2] for line in shown.splitlines() if "failed so:" in line]
+    assert f"  cause    code, signature {typed.split()[-1]}\n" in shown
+    assert [found["fw_id"] for found in lpad(*typed.split()).json] == [1, 3]
+
+
+def test_an_attempt_that_was_set_aside_keeps_its_cause_on_the_page(lpad, scene):
+    scene.workflow("FIZZLED")
+    assert lpad("rerun_fws", "-i", "1").status == 0
+    shown = page(lpad, 1)
+    assert "  cause    code, signature " in shown
+    assert "failed so" not in shown
+
+
 @pytest.mark.parametrize(
     ("cause", "stored", "words"),
     [

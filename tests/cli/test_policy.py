@@ -136,3 +136,43 @@ def test_a_policy_that_is_none_is_refused_when_the_workflow_is_added(pad: Launch
     with pytest.raises(BadPolicy, match="the _retry in its metadata: a policy is"):
         pad.add_wf(Workflow([Firework([], name="a")], metadata={"_retry": "often"}))
     assert pad.fireworks.count_documents({}) == 0
+
+
+BAD = "its _retry: rule 1: action must be one of rerun, ignore, never, hold, not 'again'"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("-u", '{"_retry": [{"action": "again"}]}'),
+        ("--mongo", "-u", '{"$set": {"spec._retry": {"rules": [{"action": "again"}]}}}'),
+        ("-u", '{"_retry.rules.0.action": "again"}'),
+    ],
+)
+def test_a_policy_that_is_none_is_refused_in_an_update_too(lpad: Lpad, scene: Scene, typed: tuple[str, ...]):
+    kept = {"_retry": {"rules": [{"action": "never"}]}}
+    scene.workflow("FIZZLED", specs={0: kept})
+    refused = lpad("update_fws", "-i", 1, *typed)
+    assert refused.status == 3
+    assert BAD in refused.out
+    assert scene.spec(1)["_retry"] == kept["_retry"]
+    assert lpad("update_fws", "-i", 1, "-u", '{"_retry": 2}').status == 0
+    assert lpad("update_fws", "-i", 1, "--mongo", "-u", '{"$unset": {"spec._retry": ""}}').status == 0
+    assert "_retry" not in scene.spec(1)
+
+
+def test_a_policy_that_is_none_is_refused_in_what_is_appended(lpad: Lpad, scene: Scene, own_surroundings: Path):
+    scene.workflow("READY")
+    file = write(own_surroundings, "more.yaml", "fws: [{fw_id: 1, name: X, spec: {_tasks: [], _retry: [{action: again}]}}]\n")
+    refused = lpad("append_wflow", "-i", 1, "-f", file)
+    assert (refused.status, BAD in refused.err) == (1, True)
+    assert len(scene.states()) == 1
+
+
+def test_a_person_may_leave_the_budget_of_whole_workflows_as_it_is(lpad: Lpad, scene: Scene, pad: LaunchPad):
+    scene.workflow("FIZZLED", specs={0: {"_retry": 1}})
+    scene.workflow("FIZZLED", specs={0: {"_retry": 1}})
+    assert lpad("rerun_wflows", "-i", 1, "--yes").status == 0
+    assert lpad("rerun_wflows", "-i", 2, "--keep-budget", "--failed", "--yes").status == 0
+    kept = [record.get("keep_budget", False) for record in pad.history()]
+    assert sorted(kept) == [False, True]

@@ -25,7 +25,7 @@ import argparse
 
 from launchpad.core.selection import Selection
 from launchpad.errors import ConflictingOptions, EmptySelection
-from lpad import confirmation, options, output, scoping, session
+from lpad import changing, confirmation, options, output, scoping, session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="resume in the old folder itself",
     )
     group.add_argument("--clear-recovery", action="store_true", help="start from scratch, forgetting where to resume")
-    group.add_argument("--keep-budget", action="store_true", help="retries by policy so far go on counting; else they begin anew")
+    changing.add_keep_budget(group)
     group.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
     group = parser.add_argument_group("what is not touched by default")
     group.add_argument("--running", action="store_true", help="also what is running; the late results of those runs are not used")

@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--failed", action="store_true", help="only what is FIZZLED, and what ran below it")
     changing.add_task_level(group)
     group.add_argument("--clear-recovery", action="store_true", help="start from scratch, forgetting where to resume")
+    changing.add_keep_budget(group)
     changing.add_running(parser)
     parser.add_argument("--revive-held", action="store_true", help="also what a person paused or defused")
 
@@ -31,5 +32,5 @@ def run(args: argparse.Namespace) -> int:
     changing.check_task_level(args)
     if args.task_level and not args.failed:
         raise ConflictingOptions("--task-level resumes what failed; without --failed everything is rerun.", hint="Add --failed.")
-    names = ("failed", "task_level", "recover_mode", "clear_recovery", "running", "revive_held")
+    names = ("failed", "task_level", "recover_mode", "clear_recovery", "running", "revive_held", "keep_budget")
     return changing.workflows(args, lambda launchpad: launchpad.rerun, **{name: getattr(args, name) for name in names})
