@@ -12,6 +12,7 @@ from launchpad.core.dictmods import apply_mod
 from launchpad.core.documents import action_of, iso
 from launchpad.core.draft import Draft
 from launchpad.core.graph import Graph, check_acyclic
+from launchpad.core.stale import is_kept
 from launchpad.core.states import COMPLETED, DEFUSED, FIZZLED, WAITING
 from launchpad.errors import BadDocument, BadWorkflow
 
@@ -163,6 +164,8 @@ def _refuse_started(draft: Draft, follow: Sequence[int]) -> None:
     draft.require(follow)
     for child in follow:
         state = draft.state(child)
+        if is_kept(draft.firework(child), state):
+            continue  # stale as it is: it stays so, whatever comes before it
         # What is held may have been running when it was, and what failed has run.
         if state == FIZZLED or states.RANK[state] > states.RANK[WAITING] or draft.launches(child):
             raise BadDocument(

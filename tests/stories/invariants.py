@@ -95,7 +95,8 @@ def _about_readiness(content: Content, graph: Graph) -> Iterator[str]:
         firework = content.fireworks[fw_id]
         done = states.done_states(content.tolerates(fw_id))
         waits_for = [parent for parent in graph.parents[fw_id] if content.fireworks[parent]["state"] not in done]
-        if waits_for and firework["state"] not in states.HELD and firework["state"] != "WAITING":
+        kept = "stale" in firework and firework["state"] in states.ENDED  # chosen to stand, whatever is above it
+        if waits_for and firework["state"] not in states.HELD and firework["state"] != "WAITING" and not kept:
             yield f"{firework['name']} is {firework['state']} although its parents {waits_for} are not done"
         if not waits_for and firework["state"] == "WAITING":
             yield f"{firework['name']} is WAITING although its parents are done"
@@ -184,6 +185,8 @@ def picture(content: Content, *, archived: bool = True) -> dict[str, Any]:
                 "children": sorted(names[child] for child in workflow["links"][str(fw_id)]),
                 "launches": [_launch(content.launch(n)) for n in firework["launches"]],
             }
+            if "stale" in firework:
+                members[names[fw_id]]["stale"] = sorted(names[other] for other in firework["stale"]["because"])
             if archived:
                 members[names[fw_id]]["archived"] = len(firework["archived_launches"])
         assert len(members) == len(workflow["nodes"]), f"{workflow['name']} has fireworks of the same name: something was doubled"

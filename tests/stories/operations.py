@@ -358,6 +358,7 @@ OPERATIONS: Sequence[Operation] = (
     rerunning("rerun a failed firework", CHAIN_FAILED, "B"),
     rerunning("rerun at task level", CHAIN_FAILED, "B", task_level=True, recover_mode="cp"),
     rerunning("rerun a chain from its root", CHAIN_DONE, "A"),
+    rerunning("rerun a firework alone", CHAIN_DONE, "A", scope="only"),
     rerunning("rerun one parent of a join", JOIN_DONE, "A"),
     rerunning("rerun both branches", _all_of(_added("A→B,C→D"), _finished("A", "B", "C", "D")), "B", "C"),
     rerunning("rerun in two workflows", TWO_FAILED, "one B", "two C"),
