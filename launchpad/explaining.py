@@ -13,6 +13,7 @@ from launchpad.core.documents import read_time
 from launchpad.core.explanation import Explanation, Family, Hold, explain
 from launchpad.core.graph import Graph
 from launchpad.core.selectiontext import shorten_ids
+from launchpad.core.stale import STALE, is_stale
 from launchpad.core.states import DEFUSED, HELD
 from launchpad.errors import UnknownFirework, UnknownLaunch
 from launchpad.store import reading_queries, records
@@ -161,10 +162,11 @@ class Explaining:
         else:
             near = [*graph.parents.get(fw_id, ()), *graph.children.get(fw_id, ())]
             wanted = {*near[:MOST_NAMES], *self._above(graph, states, fw_id)[:MOST_NAMES]}
-        fields = {"fw_id": 1, "name": 1, "state": 1}
+        fields = {"fw_id": 1, "name": 1, "state": 1, STALE: 1}
         found = {doc["fw_id"]: doc for doc in self.store.by_ids(FIREWORKS, "fw_id", wanted, fields=fields)} if wanted else {}
         states = {one: str(doc.get("state")) for one, doc in found.items()} | states
-        return Family(graph, states, {one: str(doc.get("name") or "") for one, doc in found.items()})
+        names = {one: str(doc.get("name") or "") for one, doc in found.items()}
+        return Family(graph, states, names, frozenset(one for one, doc in found.items() if is_stale(doc)))
 
     def _above(self, graph: Graph, states: Mapping[int, str], fw_id: int) -> list[int]:
         """Return what a WAITING firework waits for in the end, whose names are wanted too."""

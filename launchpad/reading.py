@@ -233,7 +233,7 @@ class Reading:
 
     def _summaries(self, workflows: Sequence[Mapping[str, Any]], display: str) -> Iterator[dict[str, Any]]:
         launch_fields = summary.WORKFLOW_LAUNCH_FIELDS[display]
-        firework_fields = ("fw_id", "state", "name", "launches") if launch_fields else ("fw_id", "state")
+        firework_fields = ("fw_id", "state", "stale", *(("name", "launches") if launch_fields else ()))
         fireworks = reading_queries.fireworks_of(self.store, workflows, firework_fields)
         launches = reading_queries.launches_of(self.store, fireworks.values(), launch_fields) if launch_fields else {}
         for workflow in workflows:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from launchpad.core.documents import read_time
 from launchpad.core.selectiontext import shorten
+from launchpad.core.stale import made_from
 from launchpad.core.states import STATES
 from launchpad.core.visible import visible
 from lpad.forms import Paint, plainly
@@ -45,7 +46,8 @@ def firework_page(description: Description, paint: Paint = plainly) -> Iterator[
     """Yield the lines of the page. Times are shown as clocks show them here."""
     firework, why, now = description.firework, description.explanation, description.now
     state = str(firework.get("state"))
-    yield f"Firework {firework['fw_id']}  {visible(str(firework.get('name') or ''))}  {paint(state)}"
+    shown = f"{paint(state)}, stale" if why.stale else paint(state)
+    yield f"Firework {firework['fw_id']}  {visible(str(firework.get('name') or ''))}  {shown}"
     yield from (f"  {line}" for line in why_lines(firework, why, now, paint))
     yield ""
     yield from _facts(description, now, paint)
@@ -68,6 +70,9 @@ def why_lines(firework: Mapping[str, Any], why: Explanation, now: dt.datetime, p
     if why.recovery and why.kind in ("ready", "failed"):
         task, launch = why.recovery
         yield f"It will resume at {_task_words(firework, task)}, from launch {launch}."
+    if why.stale:
+        yield f"It is stale since {when(read_time(why.stale.get('since')), now)}: {made_from(why.stale.get('because') or ())}."
+        yield f"To renew it: lpad rerun_fws -i {fw_id}; if it is good as it is: lpad accept -i {fw_id}"
     if why.kind == "held":
         yield f"To let it go on: lpad {WAY_OUT.get(state, 'resume_fws')} -i {fw_id}"
     elif why.kind == "failed":
@@ -232,7 +237,10 @@ def _facts(description: Description, now: dt.datetime, paint: Paint) -> Iterator
 def relatives(several: Sequence[Relative], paint: Paint = plainly) -> str:
     """Name a few fireworks with their states; count many by state, and name the first."""
     if len(several) <= MOST_RELATIVES:
-        return ", ".join(f"{one.fw_id} {visible(one.name)} {paint(one.state)}".replace("  ", " ") for one in several)
+        return ", ".join(
+            f"{one.fw_id} {visible(one.name)} {paint(one.state)}{', stale' if one.stale else ''}".replace("  ", " ")
+            for one in several
+        )
     counts = Counter(one.state for one in several)
     told = ", ".join(f"{count} {paint(state)}" for state, count in counts.most_common())
     return f"{told} ({', '.join(str(one.fw_id) for one in several[:MOST_RELATIVES])}, …)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from launchpad.core.graph import Graph
@@ -34,11 +34,16 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Label:
-    """What is said about one node: ids and names in short, and how many of its fireworks are in each state."""
+    """What is said about one node: ids and names in short, and how many of its fireworks are in each state.
+
+    stale: how many of them are; marks: what else is said of them, and of how many
+    """
 
     ids: str
     name: str
     states: tuple[tuple[str, int], ...]
+    stale: int = 0
+    marks: tuple[tuple[str, int], ...] = ()
 
     @property
     def count(self) -> int:
@@ -50,6 +55,11 @@ class Label:
         present = dict(self.states)
         urgent = next((state for state in ("FIZZLED", "DEFUSED", "PAUSED", "RUNNING", "RESERVED") if state in present), None)
         return urgent or max(present, key=lambda state: present[state], default="")
+
+    def remarks(self) -> list[str]:
+        """Return in words what is said besides the states, for one firework or several."""
+        said = [("stale", self.stale)] if self.stale else []
+        return [word if self.count == 1 else f"{count} {word}" for word, count in (*said, *self.marks)]
 
 
 def drawing(graph: Graph, most: int) -> Drawing:
@@ -110,12 +120,25 @@ def _drawing(graph: Graph, colour: Mapping[int, int], depth: Mapping[int, int]) 
     )
 
 
-def label(members: Sequence[int], names: Mapping[int, str], states: Mapping[int, str]) -> Label:
-    """Return what is said about a node."""
+def label(
+    members: Sequence[int],
+    names: Mapping[int, str],
+    states: Mapping[int, str],
+    stale: Collection[int] = (),
+    marks: Mapping[int, str] | None = None,
+) -> Label:
+    """Return what is said about a node. marks: a word about some fireworks."""
+    marked = Counter(marks[fw_id] for fw_id in members if fw_id in marks) if marks else Counter()
     counts = Counter(states.get(fw_id, "missing") for fw_id in members)
     order = {state: place for place, state in enumerate(reversed(STATES))}
     counted = sorted(counts.items(), key=lambda pair: (-pair[1], order.get(pair[0], 99)))
-    return Label(shorten_ids(members, 4), _name([visible(names.get(fw_id, "")) for fw_id in members]), tuple(counted))
+    return Label(
+        shorten_ids(members, 4),
+        _name([visible(names.get(fw_id, "")) for fw_id in members]),
+        tuple(counted),
+        sum(fw_id in stale for fw_id in members),
+        tuple(marked.most_common()),
+    )
 
 
 def _name(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from launchpad.core.attempts import Attempt
 from launchpad.core.documents import ABSENT, get_path
 from launchpad.core.graph import Graph
+from launchpad.core.stale import STALE
 from launchpad.core.states import COMPLETED, FIZZLED, HELD, READY, RESERVED, RUNNING, WAITING, done_states
 
 #: What a READY firework may be meant for; the worker must fit.
@@ -24,6 +25,7 @@ class Relative:
     fw_id: int
     name: str
     state: str
+    stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Explanation:
     (RUNNING or RESERVED without a launch); "completed"; "failed"; "held"; "unknown"
     parents: those it waits for, of `parent_count`; blockers: what all this waits for, the nearest that does not itself wait
     attempt: the one that counts; hold: who holds it; by_action: the firework whose action defused it
+    stale: the mark of a result made from an earlier one of something above; see `core.stale`
     recovery: the task (counted from 0) and the launch from which it will resume; for_worker: what a worker must fit
     """
 
@@ -56,6 +59,7 @@ class Explanation:
     attempt: Attempt | None = None
     hold: Hold | None = None
     by_action: int | None = None
+    stale: Mapping[str, Any] | None = None
     recovery: tuple[int | None, int | None] | None = None
     for_worker: Mapping[str, str] | None = None
 
@@ -81,7 +85,8 @@ def explain(
             return Explanation("missing", attempt=attempt)
         return Explanation("reserved" if state == RESERVED else "running" if running.live else "silent", attempt=running)
     if state in (COMPLETED, FIZZLED):
-        return Explanation("completed" if state == COMPLETED else "failed", attempt=attempt, recovery=_recovery(firework))
+        kind, mark = "completed" if state == COMPLETED else "failed", firework.get(STALE) or None
+        return Explanation(kind, attempt=attempt, recovery=_recovery(firework), stale=mark)
     return Explanation("held" if state in HELD else "unknown", attempt=attempt, hold=hold, by_action=by_action)
 
 
@@ -95,7 +100,7 @@ class Family:
     stale: Collection[int] = ()
 
     def relative(self, fw_id: int) -> Relative:
-        return Relative(fw_id, self.names.get(fw_id, ""), self.states.get(fw_id, "missing"))
+        return Relative(fw_id, self.names.get(fw_id, ""), self.states.get(fw_id, "missing"), fw_id in self.stale)
 
     def parents(self, fw_id: int) -> list[int]:
         return self.graph.parents.get(fw_id, [])

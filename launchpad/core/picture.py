@@ -22,6 +22,9 @@ FILLS = {
 }
 OTHER_FILL = "#ffffff"
 
+#: The edge of what was chosen, or would be run again.
+MARKED_EDGE = "#b3261e"
+
 BOX_WIDTH, BOX_HEIGHT = 176, 38
 GAP_ALONG, GAP_ACROSS = 64, 14
 MARGIN = 16
@@ -63,12 +66,23 @@ def _curve(start: tuple[float, float], end: tuple[float, float]) -> str:
 def _box(label: Label, x: float, y: float) -> Iterator[str]:
     many = label.count > 1
     first = f"{label.count} × {label.name}" if many else f"{label.ids} {label.name}"
-    second = ", ".join(f"{count} {state}" for state, count in label.states) if many else label.state
+    second = _second(label)
     yield f"<g><title>{_xml(label.ids)} {_xml(label.name)}: {_xml(second)}</title>"
     fill = FILLS.get(label.state, OTHER_FILL)
-    yield f'<rect x="{x:g}" y="{y:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="5" fill="{fill}" stroke="#555555"/>'
+    yield f'<rect x="{x:g}" y="{y:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="5" fill="{fill}"{_edge(label)}/>'
     yield f'<text x="{x + 8:g}" y="{y + 15:g}">{_xml(_cut(first))}</text>'
     yield f'<text x="{x + 8:g}" y="{y + 30:g}" font-size="10">{_xml(_cut(second, 30))}</text></g>'
+
+
+def _second(label: Label) -> str:
+    states = [f"{count} {state}" for state, count in label.states] if label.count > 1 else [label.state]
+    return ", ".join([*states, *label.remarks()])
+
+
+def _edge(label: Label) -> str:
+    """Return how a box is drawn: with a thick edge if something is said of it, broken if it is stale."""
+    broken = ' stroke-dasharray="6 3"' if label.stale else ""
+    return f'{broken} stroke="{MARKED_EDGE}" stroke-width="3"' if label.marks else f'{broken} stroke="#555555"'
 
 
 def _cut(text: str, length: int = LONGEST_NAME) -> str:
@@ -90,8 +104,10 @@ def dot(drawn: Drawing, labels: Mapping[int, Label], title: str) -> Iterator[str
         label = labels[node]
         many = label.count > 1
         first = f"{label.count} × {label.name} ({label.ids})" if many else f"{label.ids} {label.name}"
-        second = ", ".join(f"{count} {state}" for state, count in label.states) if many else label.state
-        yield f"  {fw_id} [label={_quoted(first, second)}, fillcolor={_quoted(FILLS.get(label.state, OTHER_FILL))}];"
+        fill = _quoted(FILLS.get(label.state, OTHER_FILL))
+        edge = f', penwidth=3, color="{MARKED_EDGE}"' if label.marks else ""
+        edge += ', style="rounded,filled,dashed"' if label.stale else ""
+        yield f"  {fw_id} [label={_quoted(first, _second(label))}, fillcolor={fill}{edge}];"
     for node, below in drawn.children.items():
         for child in below:
             yield f"  {called[node]} -> {called[child]};"

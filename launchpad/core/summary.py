@@ -1,7 +1,7 @@
 """What is shown of fireworks and workflows: from documents to the layout that FireWorks' `get_fws` and `get_wflows` print.
 
 The `display` says how much: "less", "more", "all", or "reservations". Keys and their order are FireWorks'; besides, a FIZZLED
-firework tells its `error` in one line.
+firework tells its `error` in one line. What is `stale` is told: of a firework its mark, of a workflow who is, or how many.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import Any
 
 from launchpad.core.documents import ABSENT, get_path
 from launchpad.core.recovery import checkpoint_of
+from launchpad.core.stale import STALE, is_stale
 from launchpad.core.states import FIZZLED
 
 DISPLAYS = ("less", "more", "all", "reservations")
 
 #: The fields of a firework that each display needs; None: all of them.
 FIREWORK_FIELDS: dict[str, tuple[str, ...] | None] = {
-    "less": ("fw_id", "created_on", "updated_on", "launches", "state", "name"),
-    "more": ("fw_id", "created_on", "updated_on", "launches", "state", "name"),
+    "less": ("fw_id", "created_on", "updated_on", "launches", "state", "name", "stale"),
+    "more": ("fw_id", "created_on", "updated_on", "launches", "state", "name", "stale"),
     "all": None,
     "reservations": None,
 }
@@ -68,6 +69,8 @@ def firework_summary(
     if display in ("all", "reservations"):
         shown["archived_launches"] = [_without_id(launch) for launch in archived_launches]
     shown.update(state=get("state"), name=get("name"))
+    if get(STALE):
+        shown[STALE] = get(STALE)
     if shown["state"] == FIZZLED and launches and (error := failure(launches[-1])):
         shown["error"] = error
     return shown
@@ -119,7 +122,7 @@ def workflow_summary(
 ) -> dict[str, Any]:
     """Return what is shown of one workflow.
 
-    fireworks: those of the workflow (fw_id, state, and above "less" also name and launches); launches: theirs, by id
+    fireworks: those of the workflow (fw_id, state, stale, and above "less" also name and launches); launches: theirs, by id
     """
     parts = sorted(fireworks, key=lambda firework: int(firework["fw_id"]))
     labels = {firework["fw_id"]: f"{firework.get('name', '')}--{firework['fw_id']}" for firework in parts}
@@ -130,6 +133,9 @@ def workflow_summary(
         "name": f"{workflow.get('name', '')}--{first}",
         "created_on": workflow.get("created_on"),
     }
+    stale = [labels[part["fw_id"]] for part in parts if is_stale(part)]
+    if stale:
+        shown[STALE] = len(stale) if display == "less" else stale
     if display == "less":
         return shown | {"states_list": "-".join(_short_state(str(firework["state"])) for firework in parts)}
     shown |= {"updated_on": workflow.get("updated_on"), "states": {labels[part["fw_id"]]: part["state"] for part in parts}}

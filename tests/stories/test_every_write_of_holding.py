@@ -150,6 +150,11 @@ OPERATIONS = (
     doing("defuse a failure", CHAIN_FAILED, lambda lp: lp.defuse(named("B"))),
     doing("defuse a live run", one_runs, lambda lp: lp.defuse(named("C"), running=True)),
     doing("reignite a failure", first(CHAIN_FAILED, lambda lp: lp.defuse(named("B"))), lambda lp: lp.reignite(named("B"))),
+    doing(
+        "accept",
+        first(CHAIN_DONE, lambda lp: rerun(lp, "A", scope="only"), lambda lp: finish(lp, "A")),
+        lambda lp: lp.accept(ALL),
+    ),
     doing("archive", two_workflows, lambda lp: lp.archive(named("one *"))),
     doing("archive what runs", one_runs, lambda lp: lp.archive(ALL, running=True)),
     doing("unarchive", first(two_workflows, lambda lp: lp.archive(ALL)), lambda lp: lp.unarchive(named("one *"))),

@@ -11,14 +11,17 @@ Examples:
   lpad get_fws -s RUNNING -o table --fields fw_id,spec.temperature --no-header
   lpad get_fws --error 'out of memory' --since 12h -d count
   lpad get_fws --wf 3 --meta project=oxides
+  lpad get_fws --stale
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from launchpad.core.selection import Selection
+from launchpad.core.stale import STALE, made_from
 from launchpad.errors import ConflictingOptions
 from lpad import options, output, session
 from lpad.listing import Listing
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 #: More fireworks than this are not shown as pages.
 MOST_PAGES = 5
 
-COLUMNS = ("fw_id", "name", "state", "created_on", "updated_on", "error")
+COLUMNS = ("fw_id", "name", "state", "created_on", "updated_on", "stale", "error")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,12 +48,20 @@ def run(args: argparse.Namespace) -> int:
         listing = Listing(
             count=lambda: launchpad.count_fireworks(selection),
             ids=lambda: launchpad.select_fw_ids(selection),
-            documents=lambda display: launchpad.read_fireworks(selection, display),
+            documents=lambda display: _fitting(launchpad.read_fireworks(selection, display), args.output),
             fields=lambda paths: launchpad.read_firework_fields(selection, paths),
         )
         count = listing.show(args, COLUMNS)
         session.tell_unusual_field(args, "fireworks")
         return session.tell_missing(launchpad, selection, count, "fireworks")
+
+
+def _fitting(fireworks: Iterator[dict[str, Any]], form: str | None) -> Iterator[dict[str, Any]]:
+    """Put into words what would be a document in a table."""
+    for firework in fireworks:
+        if form == "table" and STALE in firework:
+            firework[STALE] = made_from(firework[STALE].get("because") or ())
+        yield firework
 
 
 def _wants_pages(args: argparse.Namespace, selection: Selection) -> bool:

@@ -22,7 +22,7 @@ from launchpad.core.summary import shortened_states
 from lpad import options, session
 from lpad.listing import Listing
 
-COLUMNS = ("name", "state", "states_list", "created_on", "updated_on")
+COLUMNS = ("name", "state", "states_list", "stale", "created_on", "updated_on")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

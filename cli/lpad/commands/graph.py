@@ -3,10 +3,14 @@
 As text, in SVG or in DOT, for Graphviz. In a big workflow, fireworks that stand alike are drawn as one, with their states
 counted; --all draws every one.
 
+--select and --exclude mark fireworks as they would be chosen by a rerun. With --scope it is marked what a rerun would do: what
+runs again, what keeps its result and becomes stale, what has begun and waits. Nothing is changed.
+
 Examples:
   lpad graph 5
   lpad graph 5 --svg workflow.svg
   lpad graph 5 --dot
+  lpad graph 5 --select 'relax*' --scope only
 """
 
 from __future__ import annotations
@@ -20,12 +24,16 @@ from typing import TYPE_CHECKING
 
 from launchpad.core.condensing import Drawing, Label, drawing, label
 from launchpad.core.outline import counted, outline
+from launchpad.core.scopes import ALL, FAILED, extent
+from launchpad.core.states import ARCHIVED
+from launchpad.core.stepselection import StepSelection
 from launchpad.core.visible import visible
-from launchpad.errors import LaunchpadError
-from lpad import options, output, session
+from launchpad.errors import ConflictingOptions, LaunchpadError
+from lpad import options, output, scoping, session
 from lpad.forms import Paint
 
 if TYPE_CHECKING:
+    from launchpad.core.explanation import Family
     from launchpad.explaining import WorkflowGraph
 
 #: More nodes than this are not drawn, in text and in a picture, unless all are wanted.
@@ -39,18 +47,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     picture = "write a picture into this file; - is the standard output"
     form.add_argument("--svg", type=options.file_name, metavar="FILE", help=picture)
     form.add_argument("--dot", action="store_true", help="print it in DOT, the language of Graphviz")
+    scoping.add_scope(parser.add_argument_group("what a rerun would choose"), "none: only what is chosen is marked")
     parser.add_argument("--all", action="store_true", dest="every", help="draw every firework, however many there are")
 
 
 def run(args: argparse.Namespace) -> int:
     with session.open_launchpad(args) as launchpad:
         workflow = launchpad.workflow_graph(args.fw_id)
+    family, marks = workflow.family, _marks(args, workflow.family)
     if args.output in ("json", "yaml") and not (args.svg or args.dot):
-        output.show(_data(workflow), args.output)
+        output.show(_data(workflow, marks), args.output)
         return 0
     pictured = args.svg or args.dot
-    drawn = drawing(workflow.family.graph, sys.maxsize if args.every else MOST_BOXES if pictured else MOST_LINES)
-    labels = {node: label(members, workflow.family.names, workflow.family.states) for node, members in enumerate(drawn.members)}
+    drawn = drawing(family.graph, sys.maxsize if args.every else MOST_BOXES if pictured else MOST_LINES)
+    labels = {
+        node: label(members, family.names, family.states, family.stale, marks) for node, members in enumerate(drawn.members)
+    }
     if pictured:
         _draw(args, drawn, labels, f"{visible(workflow.name)}  {workflow.state}")
     else:
@@ -60,16 +72,34 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _marks(args: argparse.Namespace, family: Family) -> dict[int, str]:
+    """Return what a rerun with these options would do, a word for each firework concerned. Raises BadSteps, UnknownSteps."""
+    steps = StepSelection.parse(args.select, args.exclude)
+    if args.scope == ALL and steps:
+        raise ConflictingOptions("The scope all takes the whole workflow; --select and --exclude choose in it.", hint="Give one.")
+    chosen = steps.resolve(family) if steps else family.graph.nodes if args.scope in (ALL, FAILED) else [args.fw_id]
+    if not args.scope:
+        return dict.fromkeys(chosen, "chosen") if steps else {}
+    states = {fw_id: family.states.get(fw_id, ARCHIVED) for fw_id in family.graph.nodes}
+    found = extent(family.graph, states, chosen, args.scope)
+    words = ((found.again, "runs again"), (found.stale, "becomes stale"), (found.waits, "waits"))
+    return {fw_id: word for fw_ids, word in words for fw_id in fw_ids}
+
+
 def _lines(workflow: WorkflowGraph, drawn: Drawing, labels: dict[int, Label], paint: Paint) -> Iterator[str]:
     states = workflow.family.states
     counts = Counter(states.get(fw_id, "missing") for fw_id in workflow.family.graph.nodes)
-    yield f"{visible(workflow.name)}  {paint(workflow.state)}: {counted(tuple(counts.most_common()), paint)}"
+    stale = f", {len(workflow.family.stale)} stale" if workflow.family.stale else ""
+    yield f"{visible(workflow.name)}  {paint(workflow.state)}: {counted(tuple(counts.most_common()), paint)}{stale}"
 
     def text(node: int) -> str:
         one = labels[node]
+        marks = [word if one.count == 1 else f"{count} {word}" for word, count in one.marks]
+        said = "  ← " + ", ".join(marks) if marks else ""
+        stale = f", {'' if one.count == 1 else f'{one.stale} '}stale" if one.stale else ""
         if one.count == 1:
-            return f"{one.ids} {one.name}  {paint(one.state)}"
-        return f"{one.count} × {one.name}: {counted(one.states, paint)}  ({one.ids})"
+            return f"{one.ids} {one.name}  {paint(one.state)}{stale}{said}"
+        return f"{one.count} × {one.name}: {counted(one.states, paint)}{stale}  ({one.ids}){said}"
 
     def name(node: int) -> str:
         return labels[node].ids
@@ -91,12 +121,18 @@ def _draw(args: argparse.Namespace, drawn: Drawing, labels: dict[int, Label], ti
     output.note(f"Wrote {args.svg}.")
 
 
-def _data(workflow: WorkflowGraph) -> dict[str, object]:
+def _data(workflow: WorkflowGraph, marks: dict[int, str]) -> dict[str, object]:
     family = workflow.family
+
+    def firework(fw_id: int) -> dict[str, object]:
+        said: dict[str, object] = {"fw_id": fw_id, "name": family.names.get(fw_id), "state": family.states.get(fw_id)}
+        said |= {"stale": True} if fw_id in family.stale else {}
+        return said | ({"mark": marks[fw_id]} if fw_id in marks else {})
+
     nodes = sorted(family.graph.nodes)
     return {
         "name": workflow.name,
         "state": workflow.state,
-        "fireworks": [{"fw_id": n, "name": family.names.get(n), "state": family.states.get(n)} for n in nodes],
+        "fireworks": [firework(fw_id) for fw_id in nodes],
         "links": {str(n): family.graph.children[n] for n in nodes},
     }
