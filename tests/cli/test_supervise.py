@@ -15,6 +15,7 @@ from launchpad.core.selection import Selection
 from launchpad.store.names import SUPERVISIONS
 from launchpad.tasks import ScriptTask
 from tests.cli.conftest import Lpad, Result, Scene
+from tests.cli.test_process import on_a_terminal
 
 #: Short, so that a test that waits for nothing ends at once.
 QUICK = ("--poll-every", "10ms", "--wait-timeout", "20ms")
@@ -116,6 +117,14 @@ def test_only_failures_with_the_causes_asked_for_are_set_back(scene: Scene, lpad
     assert scene.states() | {6: "READY", 5: "FIZZLED"} == scene.states()
 
 
+def test_of_too_few_fireworks_a_percentage_means_nothing(scene: Scene, lpad: Lpad) -> None:
+    for _ in range(3):
+        scene.workflow("FIZZLED", name="night")
+    assert lpad("supervise", "-n", "night", *QUICK).status == 9
+    assert lpad("supervise", "-n", "night", "--min-sample", 4, *QUICK).status == 6
+    assert set(scene.states().values()) == {"READY"}
+
+
 def test_a_deadline_is_for_everything(scene: Scene, lpad: Lpad) -> None:
     scene.workflow("READY", name="night")
     ended = lpad("supervise", "-n", "night", "--poll-every", "10ms", "--wait-timeout", "0s", "--deadline", "50ms")
@@ -194,6 +203,19 @@ def test_reports_tell_passed_failed_and_not_run(scene: Scene, lpad: Lpad, own_su
     written = (own_surroundings / "out.md").read_text()
     assert written.startswith("## ❌ Failed")
     assert "ValueError: &lt;a&gt; \\| b" in written
+
+
+def test_on_a_terminal_a_line_tells_how_things_stand_and_goes_away(scene: Scene, store_uri: str) -> None:
+    scene.workflow("COMPLETED", "FIZZLED", "WAITING", name="night")
+    typed = ("--uri", store_uri, "supervise", "-n", "night", *QUICK)
+    status, screen = on_a_terminal(*typed, "--max-rerun-attempts", 0)
+    assert status == 2
+    shown = screen.split("\r\x1b[K")  # each such line takes the place of the one before
+    assert shown[0] == "Supervising 1 workflow.\r\n" or shown[1] == "Supervising 1 workflow.\r\n"
+    standing = shown.index("1 COMPLETED, 1 FIZZLED, 1 WAITING")
+    assert shown[standing + 1].startswith("fireworks ")
+    assert "COMPLETED" not in "".join(shown[standing + 1 :])
+    assert "\x1b[K" not in on_a_terminal(*typed, "--max-rerun-attempts", 0, "--quiet")[1]
 
 
 # passes

@@ -195,17 +195,51 @@ def test_sigterm_gives_the_batch_back(pad: LaunchPad, place: str, tmp_path: Path
     assert not begun(pad)
 
 
-def test_a_lost_run_is_brought_back_and_its_batch_goes_on(pad: LaunchPad, place: str, tmp_path: Path) -> None:
+FOREVER = ("supervise", "--forever", "--poll-every", "50ms", "--rerun-max-failure-percent", "100", "-o", "json")
+
+
+def test_a_service_reruns_what_fails_by_its_policy_is_taken_over_when_killed_and_ends_by_sigterm(
+    pad: LaunchPad, place: str, tmp_path: Path
+) -> None:
+    def add_and_fail() -> int:
+        (fw_id,) = pad.add_wf(Firework([], name="later", spec={"_retry": 1})).values()
+        run(pad, fw_id, fails=True)
+        return fw_id
+
+    file = launchpad_file(place, tmp_path)
+    with Lpad(file, *FOREVER) as first, Lpad(file, *FOREVER) as second:
+        first.begin()
+        until(lambda: begun(pad))
+        one = add_and_fail()
+        until(lambda: states(pad) == ["READY"])
+        second.begin()
+        assert '"standby"' in _line_with(second, "standby")
+        first.kill()
+        run(pad, one, fails=True)  # its one retry is used up
+        add_and_fail()
+        assert json.loads(_line_with(second, '"event": "rerun"'))["fw_ids"] == [2]
+        assert states(pad) == ["FIZZLED", "READY"]
+        second._process.send_signal(signal.SIGTERM)
+        status, _, errors = second.ended()
+    assert (status, errors) == (130, "lpad: Interrupted.\n")
+    assert not begun(pad)
+    assert reruns(pad) == [1, 1]
+    check(pad.store.backend)
+
+
+def test_a_lost_run_is_brought_back_and_what_passed_then_may_count_as_a_success(
+    pad: LaunchPad, place: str, tmp_path: Path
+) -> None:
     fw_id = add_jobs(pad, 1)[0]
     assert pad.claim(FWorker(), "/nowhere", fw_id=fw_id)
-    with Lpad(launchpad_file(place, tmp_path), *NIGHT) as supervisor:
+    with Lpad(launchpad_file(place, tmp_path), *NIGHT, "--flaky-ok") as supervisor:
         supervisor.begin()
         until(lambda: begun(pad))
         let_leases_run_out(pad.store.backend)
         until(lambda: states(pad) == ["READY"])
         run(pad, fw_id, fails=False)
         status, out, _ = supervisor.ended()
-    assert status == 10
+    assert (status, events(out)[-1]["summary"]["flaky"]) == (0, 1)
     assert any(event["event"] == "recovered" for event in events(out))
 
 
