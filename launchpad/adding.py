@@ -104,8 +104,15 @@ class Adding(Recording):
         return numbers
 
     def _append(self, planner: Planner, parents: Sequence[int], rerun_id: str | None) -> None:
+        dry_run = rerun_id is None
         changed = change_workflows(
-            self.store, planner, fw_ids=parents, operation=APPEND, rerun_id=rerun_id, dry_run=rerun_id is None
+            self.store,
+            planner,
+            fw_ids=parents,
+            operation=APPEND,
+            rerun_id=rerun_id,
+            dry_run=dry_run,
+            reserve_ids=not dry_run,
         )
         for snapshot in changed.unavailable:
             lock = snapshot.workflow.get("locked")

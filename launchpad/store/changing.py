@@ -44,20 +44,21 @@ def change_workflows(
     dry_run: bool = False,
     before_apply: Callable[[Sequence[tuple[Snapshot, Plan]]], bool] | None = None,
     patience: float = FOREIGN_LOCK_PATIENCE,
+    reserve_ids: bool = True,
     known: Known = NOTHING_KNOWN,
 ) -> Changed:
     """Plan the workflows that hold these fireworks (or have these ids) and apply the plans, in one batch.
 
     known: documents that the caller has read or written just now. before_apply: looks at what was planned; when it returns
     True something was brought up to date, or a selection turned out to have changed: then all is read and planned again.
-    operation: a word for locks and history.
+    operation: a word for locks and history. reserve_ids: False for a dry run whose plan is not kept.
     """
     result = Changed()
     snapshots = load(store, fw_ids=fw_ids, workflow_ids=workflow_ids, known=known)
     waiting_since = time.monotonic()
     for attempt in range(MOST_ROUNDS):
         free, busy = _sort_by_lock(store, snapshots, dry_run)
-        plans = plan_all(store, free, planner)
+        plans = plan_all(store, free, planner, reserve_ids=reserve_ids)
         if before_apply and before_apply(plans):
             snapshots = load(store, workflow_ids=[snapshot.workflow_id for snapshot in snapshots])
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -107,13 +108,20 @@ def _launches(store: Store, launch_ids: Iterable[int], *, fields: Mapping[str, i
     return found
 
 
-def plan_all(store: Store, snapshots: Sequence[Snapshot], planner: Planner) -> list[tuple[Snapshot, Plan]]:
+def plan_all(
+    store: Store, snapshots: Sequence[Snapshot], planner: Planner, *, reserve_ids: bool = True
+) -> list[tuple[Snapshot, Plan]]:
     """Plan each workflow, reading what the planners ask for."""
-    return collect(store, snapshots, planner)
+    return collect(store, snapshots, planner, reserve_ids=reserve_ids)
 
 
-def collect(store: Store, snapshots: Sequence[Snapshot], look: Callable[[Snapshot], Result]) -> list[tuple[Snapshot, Result]]:
-    """Call `look` on each snapshot until it has all that it needs: one round of queries serves all of them."""
+def collect(
+    store: Store, snapshots: Sequence[Snapshot], look: Callable[[Snapshot], Result], *, reserve_ids: bool = True
+) -> list[tuple[Snapshot, Result]]:
+    """Call `look` on each snapshot until it has all that it needs: one round of queries serves all of them.
+
+    reserve_ids: whether new ids that are asked for are taken; else they are only those that would be next.
+    """
     results: list[tuple[Snapshot, Result]] = []
     todo = list(snapshots)
     while todo:
@@ -123,12 +131,12 @@ def collect(store: Store, snapshots: Sequence[Snapshot], look: Callable[[Snapsho
                 results.append((snapshot, look(snapshot)))
             except Incomplete as incomplete:
                 asked.append((snapshot, incomplete.wanted))
-        supply(store, asked)
+        supply(store, asked, reserve_ids=reserve_ids)
         todo = [snapshot for snapshot, _ in asked]
     return results
 
 
-def supply(store: Store, asked: Sequence[tuple[Snapshot, Wanted]]) -> None:
+def supply(store: Store, asked: Sequence[tuple[Snapshot, Wanted]], *, reserve_ids: bool = True) -> None:
     """Read what snapshots lack."""
     everything = Wanted()
     for _, wanted in asked:
@@ -139,7 +147,7 @@ def supply(store: Store, asked: Sequence[tuple[Snapshot, Wanted]]) -> None:
     launches = _launches(store, everything.launches, fields=HEAVY_LAUNCH)
     full_launches = _launches(store, everything.full_launches)
     attempts = _attempts(store, asked)
-    new_ids = _new_ids(store, everything.new_ids) if everything.new_ids else []
+    new_ids = _new_ids(store, everything.new_ids, reserve_ids) if everything.new_ids else []
     for snapshot, wanted in asked:
         for fw_id in wanted.fireworks | wanted.full_fireworks:
             # A node without a document: FireWorks can leave one behind. It counts as held: nothing about it can change.
@@ -154,14 +162,14 @@ def supply(store: Store, asked: Sequence[tuple[Snapshot, Wanted]]) -> None:
         snapshot.new_ids += [new_ids.pop(0) for _ in range(wanted.new_ids)]
 
 
-def _new_ids(store: Store, count: int) -> list[int]:
-    """Reserve ids; for somebody who may only read, and only looks what would be done, tell those that would be next."""
-    try:
-        return store.next_ids("fw_id", count)
-    except AccessDenied:
-        counters = store.backend.find_one(COUNTERS, {}) or {}
-        first = int(counters.get("next_fw_id", 1))
-        return list(range(first, first + count))
+def _new_ids(store: Store, count: int, reserve: bool) -> list[int]:
+    """Reserve ids; for somebody who only looks what would be done, or may only read, tell those that would be next."""
+    if reserve:
+        with contextlib.suppress(AccessDenied):
+            return store.next_ids("fw_id", count)
+    counters = store.backend.find_one(COUNTERS, {}) or {}
+    first = int(counters.get("next_fw_id", 1))
+    return list(range(first, first + count))
 
 
 def _missing(fw_id: int) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def test_a_workflow_is_appended_below_and_waits(lpad, pad, stored, more):
     tried = lpad("append_wflow", "-i", stored["A"], "-f", "more.yaml", "--dry-run")
     assert (tried.status, len(list(pad.fireworks.find()))) == (0, 2)
     result = lpad("append_wflow", "-i", stored["A"], "-f", "more.yaml", "-o", "json")
-    assert set(result.json["id_map"]) == {"1", "2"}
+    assert result.json["id_map"] == {"1": 3, "2": 4}  # looking what would be done has taken none
     assert workflow_of(pad) == {"A": ["B", "X"], "B": [], "X": ["Y"], "Y": []}
     assert {firework["name"]: firework["state"] for firework in pad.fireworks.find()} == {
         "A": "READY",
