@@ -115,6 +115,8 @@ class Recording:
         Where anything is no longer as the plan saw it, nothing at all is done and the report says what has moved. Raises
         UnknownPlan, also for one that was applied already.
         """
+        if not plan_id:
+            raise UnknownPlan("The id of the plan is empty.", plan_id=plan_id)
         record = plans.find(self.store, plan_id)
         if record is None:
             raise UnknownPlan(plan_id=plan_id)
@@ -136,12 +138,15 @@ class Recording:
         self.close_record(report)
         return report
 
-    def prune_history(self, before: dt.datetime) -> int:
-        """Forget the commands before a moment; they can then no longer be undone. Returns how many."""
-        plans.forget_before(self.store, before)
-        return records.prune(self.store, before)
+    def prune_history(self, before: dt.datetime, *, dry_run: bool = False) -> int:
+        """Forget the commands before a moment; they can then no longer be undone. Returns how many, or with dry_run would be."""
+        if not dry_run:
+            plans.forget_before(self.store, before)
+        return records.prune(self.store, before, dry_run=dry_run)
 
     def _record(self, rerun_id: str) -> dict[str, Any]:
+        if not rerun_id:
+            raise UnknownRerun("The id of the command is empty.", rerun_id=rerun_id)
         record = records.find_record(self.store, rerun_id)
         if record is None:
             raise UnknownRerun(rerun_id=rerun_id)

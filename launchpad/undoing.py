@@ -85,7 +85,8 @@ class Undoing(Recording):
         interrupted = {c.key for plan in plans for c in plan.changes if c.after["state"] in (RUNNING, RESERVED)}
 
         def planner(snapshot: Snapshot) -> Plan:
-            return plan_refresh(snapshot, [fw_id for fw_id in snapshot.graph.children if fw_id in interrupted])
+            going = [n for n in snapshot.graph.children if n in interrupted and snapshot.active_launches(n)]
+            return plan_refresh(snapshot, going)
 
         if interrupted:
             change_workflows(self.store, planner, fw_ids=interrupted, operation="follow")

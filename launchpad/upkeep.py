@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from launchpad.core.changes import Outcome, Plan
 from launchpad.core.checking import Finding, check, ended_runs, plan_mend
 from launchpad.core.refresh import plan_refresh
 from launchpad.core.report import Report
@@ -16,7 +17,6 @@ from launchpad.store.journal import help_entries
 from launchpad.store.snapshots import collect, load
 
 if TYPE_CHECKING:
-    from launchpad.core.changes import Plan
     from launchpad.settings import Settings
     from launchpad.store.store import Store
 
@@ -44,7 +44,9 @@ class Upkeep:
 
         Mending is a command in the history. What is running meanwhile may show up as a passing finding.
         """
-        report = Report("admin check --fix")
+        return self._checked(Report("admin check --fix"), fix=fix, progress=progress)
+
+    def _checked(self, report: Report, *, fix: bool, progress: Callable[[int], Any] | None) -> Iterator[Finding]:
         for ids in upkeep.workflow_ids(self.store):
             findings, broken = self._check_batch(ids)
             yield from findings
@@ -66,15 +68,27 @@ class Upkeep:
         findings = [finding for _, found in results for finding in found]
         return findings, [snapshot.workflow_id for snapshot, found in results if any(finding.mendable for finding in found)]
 
+    def mend(self, *, dry_run: bool = False) -> Report:
+        """Mend what has one right answer, as `check` does with `fix`, and report on the fireworks that this changes."""
+        if not dry_run:
+            report = Report("admin check --fix")
+            for _ in self._checked(report, fix=True, progress=None):
+                pass
+            return report
+        report = Report("admin check --fix", dry_run=True)
+        for ids in upkeep.workflow_ids(self.store):
+            if broken := self._check_batch(ids)[1]:
+                mended = change_workflows(self.store, plan_mend, workflow_ids=broken, operation="mend", dry_run=True)
+                followed = change_workflows(self.store, _follow, workflow_ids=broken, operation="follow", dry_run=True)
+                said = {outcome.fw_id for outcome in mended.outcomes}
+                report.outcomes += mended.outcomes
+                report.outcomes += [one for plan in followed.plans for one in _following(plan) if one.fw_id not in said]
+        return report
+
     def _mend(self, workflow_ids: list[Any], report: Report) -> None:
         changed = change_workflows(self.store, plan_mend, workflow_ids=workflow_ids, operation="mend", rerun_id=report.rerun_id)
         report.outcomes += changed.outcomes
-
-        def follow(snapshot: Snapshot) -> Plan:
-            snapshot.require(active_launches_of=snapshot.graph.nodes)
-            return plan_refresh(snapshot, ended_runs(snapshot))
-
-        change_workflows(self.store, follow, workflow_ids=workflow_ids, operation="follow")
+        change_workflows(self.store, _follow, workflow_ids=workflow_ids, operation="follow")
 
     def _check_launches(self, fix: bool) -> Iterator[Finding]:
         for launch_id in list(upkeep.launches_in_both(self.store)):
@@ -117,20 +131,21 @@ class Upkeep:
             "dead": owners.is_dead(lock, self.store.now()),
         }
 
-    def unlock(self, fw_ids: Iterable[int], *, force: bool = False) -> list[Unlocked]:
+    def unlock(self, fw_ids: Iterable[int], *, force: bool = False, dry_run: bool = False) -> list[Unlocked]:
         """Free the workflows that hold these fireworks, and say of each what became of it.
 
         A lock of ours names what its owner was doing: that is finished, which frees the workflow, if the owner is dead. One whose
-        owner is alive, or which is FireWorks' and does not say whose, goes only with `force`. Raises UnknownFirework.
+        owner is alive, or which is FireWorks' and does not say whose, goes only with `force`. dry_run: only say what would become
+        of it. Raises UnknownFirework.
         """
         wanted = list(fw_ids)
         workflows = self.store.workflows_of(wanted, fields={"nodes": 1, "locked": 1})
         known = {fw_id for workflow in workflows for fw_id in workflow["nodes"]}
         if unknown := [fw_id for fw_id in wanted if fw_id not in known]:
             raise UnknownFirework(fw_ids=unknown)
-        return [self._free(workflow, force) for workflow in workflows]
+        return [self._free(workflow, force, dry_run) for workflow in workflows]
 
-    def _free(self, workflow: dict[str, Any], force: bool) -> Unlocked:
+    def _free(self, workflow: dict[str, Any], force: bool, dry_run: bool) -> Unlocked:
         whose, lock = f"The workflow of firework {min(workflow['nodes'])}", workflow.get("locked")
         if lock is None:
             return Unlocked(f"{whose} was not locked.", True)
@@ -138,10 +153,27 @@ class Upkeep:
             if not force and not owners.is_dead(lock, self.store.now()):
                 doing = f"{lock['owner']}, which is alive and will free it soon"
                 return Unlocked(f"{whose} is held by {doing}. To finish for it what it does: --force.", False)
+            if dry_run:
+                text = f"would be free: the change that {lock['owner']} began ({lock['operation']}) would be finished."
+                return Unlocked(f"{whose} {text}", True)
             help_entries(self.store, [entry_id])
             return Unlocked(f"{whose} is free: what held it was finished.", True)
         if not force:
             text = "is locked by FireWorks, which does not say by whom. If nothing of it is running: --force."
             return Unlocked(f"{whose} {text}", False)
+        if dry_run:
+            return Unlocked(f"{whose} would be free: the lock of FireWorks would be taken away.", True)
         free = upkeep.take_lock_away(self.store, workflow)
         return Unlocked(f"{whose} {'is free' if free else 'is locked by somebody else now'}.", free)
+
+
+def _follow(snapshot: Snapshot) -> Plan:
+    snapshot.require(active_launches_of=snapshot.graph.nodes)
+    return plan_refresh(snapshot, ended_runs(snapshot))
+
+
+def _following(plan: Plan) -> Iterator[Outcome]:
+    for change in plan.changes:
+        before, after = str(change.before["state"]), str(change.after["state"])
+        if before != after:
+            yield Outcome(change.key, "changed", "follows its run, or its parents", before=before, after=after)

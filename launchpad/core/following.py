@@ -52,7 +52,8 @@ def after_restoring(snapshot: Snapshot, plan: Plan) -> Plan:
     """
     restored = {change.key: change.after["state"] for change in plan.changes}
     children = {child for fw_id in restored for child in snapshot.graph.children[fw_id]} - set(restored)
-    interrupted = [fw_id for fw_id, state in restored.items() if state in (RUNNING, RESERVED)]
+    runs = {c.key: c.after.get("launches", snapshot.fireworks[c.key].get("launches")) for c in plan.changes}
+    interrupted = [fw_id for fw_id, state in restored.items() if state in (RUNNING, RESERVED) and runs[fw_id]]
     try:
         return with_consequences(snapshot, plan, [*interrupted, *sorted(children)])
     except BadDocument:

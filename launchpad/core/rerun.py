@@ -422,6 +422,8 @@ class _Rerun:
     def _interruptions(self, fw_id: int) -> tuple[str, ...]:
         state = self._state(fw_id)
         if state == RESERVED:
+            if not self._active(fw_id):
+                return ("it was reserved without a launch: a reservation that was broken off",)
             return ("its reservation is archived; its queue job is not cancelled",)
         if state != RUNNING:
             return ()

@@ -82,7 +82,7 @@ def _reason_to_leave(snapshot: Snapshot, fw_id: int, done: Mapping[int, _Done], 
         return "lies below a firework that has moved on"
     if before in states.HELD:
         return ""
-    if not launches:
+    if not launches and what.after["state"] not in NOT_RUN:  # else it had none, for it would have been archived
         return "has lost its launch since"
     # Those that the command changed too, and those that nobody changed since, are as they were together with this one.
     others = [n for n in parents if n not in done and snapshot.consult(n) not in _done_states(firework, what)]

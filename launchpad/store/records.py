@@ -122,8 +122,8 @@ def as_plan(entry: Entry) -> Plan:
     )
 
 
-def prune(store: Store, before: dt.datetime) -> int:
-    """Remove the records of commands before a moment, with their entries, and return how many.
+def prune(store: Store, before: dt.datetime, *, dry_run: bool = False) -> int:
+    """Remove the records of commands before a moment, with their entries, and return how many; dry_run: only count them.
 
     What has not ended stays for a day; what is still to be carried out in some workflow stays until that has been done.
     """
@@ -135,7 +135,8 @@ def prune(store: Store, before: dt.datetime) -> int:
         unfinished = store.by_ids(ENTRIES, "rerun", part, fields={"rerun": 1}, state={"$in": [PENDING, COMMITTED, ABORTING]})
         kept = {entry["rerun"] for entry in unfinished}
         gone = [rerun_id for rerun_id in part if rerun_id not in kept]
-        forget(store, gone)
+        if not dry_run:
+            forget(store, gone)
         forgotten += len(gone)
     return forgotten
 

@@ -146,7 +146,56 @@ def test_a_lock_of_fireworks_that_goes_while_it_is_waited_for_holds_nothing_up(l
     assert scene.states() == {1: "READY"}
 
 
+def test_a_dry_run_of_unlock_says_what_would_be_finished_and_finishes_nothing(lpad, half_done, pad, gone):
+    locked(pad, owner=f"{HERE}:{gone}")
+    result = lpad("admin", "unlock", "-i", "1", "--dry-run")
+    text = f"The workflow of firework 1 would be free: the change that {HERE}:{gone} began (rerun) would be finished."
+    assert (result.status, result.out.splitlines()) == (0, [text, "Nothing was changed: this was a dry run."])
+    assert len(lpad("admin", "locks").json) == 1
+    assert half_done.states() == {1: "COMPLETED", 2: "COMPLETED", 3: "WAITING"}
+    pad.store.write("workflows", [Update({"nodes": 1}, {"$set": {"locked": True}})])
+    assert lpad("admin", "unlock", "-i", "1", "--dry-run").status == 3
+    assert "would be taken away" in lpad("admin", "unlock", "-i", "1", "--force", "--dry-run").out
+    assert pad.workflows.find_one({"nodes": 1})["locked"] is True
+
+
 # the history that is forgotten
+
+
+def test_a_dry_run_of_forgetting_counts_and_forgets_nothing(lpad, scene, pad):
+    scene.workflow("FIZZLED")
+    lpad("rerun_fws", "-i", "1")
+    result = lpad("admin", "prune_history", "--before", "2099-01-01", "--dry-run")
+    assert result.out.startswith("1 commands before 2099-01-01 00:00 UTC would be forgotten. Nothing was changed")
+    assert len(list(pad.history())) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("history", "--since", "garbage"), "--since: 'garbage' is neither a duration nor a date."),
+        (("admin", "prune_history", "--before", "garbage"), "--before: 'garbage' is neither a duration nor a date."),
+        (("undo", ""), "The id of the command is empty."),
+        (("history", ""), "The id of the command is empty."),
+        (("apply", ""), "The id of the plan is empty."),
+    ],
+)
+def test_what_cannot_be_meant_is_told_in_one_sentence(lpad, scene, command, said):
+    scene.workflow("READY")
+    result = lpad(*command)
+    assert result.status != 0
+    assert said in result.err.splitlines()[0]
+
+
+def test_a_reservation_without_a_launch_is_set_back_and_restored(lpad, scene, pad):
+    scene.workflow("READY")
+    pad.store.write("fireworks", [Update({"fw_id": 1}, {"$set": {"state": "RESERVED"}})])
+    pad.store.write("workflows", [Update({"nodes": 1}, {"$set": {"fw_states.1": "RESERVED", "state": "RESERVED"}})])
+    result = lpad("rerun_fws", "-i", "1")
+    assert "it was reserved without a launch" in result.out
+    assert scene.states() == {1: "READY"}
+    result = lpad("undo", lpad("history", "-m", "1", "-o", "json").json[0]["id"])
+    assert (result.status, scene.states()) == (0, {1: "RESERVED"})
 
 
 def test_what_is_forgotten_can_no_longer_be_undone_and_that_is_said(lpad, scene, pad):

@@ -70,6 +70,17 @@ def test_a_workflow_is_checked_alone(lpad, pad, stored):
     assert lpad("check_wflow").status == 64
 
 
+def test_a_dry_run_of_mending_shows_what_would_become_of_what_and_needs_fix(lpad, pad, stored):
+    assert lpad("admin", "check", "--dry-run").status == 64
+    (first, *_) = sorted(firework["fw_id"] for firework in pad.fireworks.find())
+    pad.store.write("workflows", [Update({"nodes": first}, {"$set": {f"fw_states.{first}": "FIZZLED"}})])
+    result = lpad("admin", "check", "--fix", "--dry-run")
+    assert "but its workflow says FIZZLED" in result.out
+    assert result.out.endswith("would be changed. Nothing was changed: this was a dry run.\n")
+    assert lpad("admin", "check", "--fix", "--dry-run", "-o", "json").json["findings"]
+    assert lpad("admin", "check").status == 3
+
+
 def test_a_checked_workflow_that_fireworks_keeps_locked_is_not_called_sound(lpad, pad, stored):
     pad.store.backend.write("workflows", [Update({"nodes": stored["A"]}, {"$set": {"locked": True}})])
     found = lpad("check_wflow", "-i", stored["A"])

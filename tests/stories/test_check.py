@@ -139,3 +139,14 @@ def test_a_lock_of_fireworks_goes_only_by_force(launchpad):
     ((sentence, free),) = launchpad.unlock(stored.fireworks, force=True)
     assert (sentence.endswith("is free."), free) == (True, True)
     assert launchpad.locks() == []
+
+
+def test_a_dry_run_of_mending_says_what_would_become_of_each_and_mends_nothing(launchpad):
+    put(launchpad, make_workflow("A→B", A="COMPLETED", B="COMPLETED"))
+    spoil(launchpad, "fireworks", {"name": "A"}, {"$set": {"state": "READY", "launches": []}})
+    before = len(list(launchpad.check()))
+    preview = launchpad.mend(dry_run=True)
+    assert [(outcome.name, outcome.after) for outcome in preview.changed] == [("B", "WAITING")]
+    assert len(list(launchpad.check())) == before > 0
+    assert launchpad.mend().outcomes == preview.outcomes
+    assert launchpad.mend(dry_run=True).outcomes == []

@@ -4,6 +4,7 @@ Examples:
   lpad admin check
   lpad admin check --fix
   lpad admin locks
+  lpad admin check --fix --dry-run
   lpad admin unlock -i 17
   lpad admin prune_history --before 90d
   lpad admin refresh -i 17
@@ -17,7 +18,6 @@ import argparse
 import dataclasses
 import datetime as dt
 
-from launchpad.core.durations import parse_moment
 from launchpad.core.selection import Selection
 from launchpad.errors import ConflictingOptions
 from lpad import changing, confirmation, options, output, session
@@ -37,10 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--fix", action="store_true", help="mend what has one right answer; that is in the history and can be undone"
     )
+    check.add_argument("--dry-run", action="store_true", help="with --fix: only show what would be done")
     add("locks", "Show the workflows that somebody holds: who, since when, and whether he is still there.", run_locks)
     unlock = add("unlock", "Free locked workflows; what their holders had begun is finished first.", run_unlock)
     options.add_selection(unlock, "workflows")
     unlock.add_argument("--force", action="store_true", help="also a lock whose owner is alive, or is FireWorks and not known")
+    unlock.add_argument("--dry-run", action="store_true", help="only show what would become of each lock")
     options.add_confirmation(unlock, selects=False)
     tuneup = add("tuneup", "Make the indexes that are missing; others are left in place.", run_tuneup)
     tuneup.add_argument(
@@ -48,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     prune = add("prune_history", "Forget old commands; they can then no longer be undone.", run_prune)
     prune.add_argument("--before", required=True, metavar="TIME", help="a date, or how long ago: 90d, 2025-01-31")
+    prune.add_argument("--dry-run", action="store_true", help="only show which commands would be forgotten")
     options.add_confirmation(prune, selects=False)
     refresh = add("refresh", "Let workflows follow their fireworks: what has ended, what can begin now.", run_refresh)
     changing.configure(refresh, changing.WORKFLOWS)
@@ -74,9 +77,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_check(args: argparse.Namespace) -> int:
+    if args.dry_run and not args.fix:
+        raise ConflictingOptions("--dry-run is about what --fix would do.", hint="Add --fix; without it nothing is changed.")
     with session.open_launchpad(args) as launchpad, output.progress(None, "workflows") as progress:
-        findings = list(launchpad.check(fix=args.fix, progress=progress))
-    output.show_findings(findings, args.output, mended=args.fix)
+        findings = list(launchpad.check(fix=args.fix and not args.dry_run, progress=progress))
+        mending = launchpad.mend(dry_run=True) if args.dry_run else None
+    if mending is None:
+        output.show_findings(findings, args.output, mended=args.fix)
+    elif args.output in ("json", "yaml"):
+        output.show({"findings": [vars(finding) for finding in findings], **mending.to_dict()}, args.output)
+    else:
+        output.show_findings(findings, args.output, mended=False)
+        output.show_report(mending, args.output)
     left = [finding for finding in findings if not (args.fix and finding.mendable)]
     return 3 if left else 0
 
@@ -97,13 +109,15 @@ def run_unlock(args: argparse.Namespace) -> int:
             held = {"locked": {"$exists": True}}
             query = {"$and": [selection.query, held]} if selection.query else held
             fw_ids = tuple(launchpad.select_wf_ids(dataclasses.replace(selection, query=query)))
-        if len(fw_ids) > launchpad.settings.pw_check_num:
+        if len(fw_ids) > launchpad.settings.pw_check_num and not args.dry_run:
             confirmation.confirm(args, f"This would free {len(fw_ids)} workflows.")
-        done = launchpad.unlock(fw_ids, force=args.force) if fw_ids else []
+        done = launchpad.unlock(fw_ids, force=args.force, dry_run=args.dry_run) if fw_ids else []
     if not fw_ids:
         output.note("None of these workflows is locked.")
     for unlocked in done:
         output.show_text(unlocked.text)
+    if args.dry_run and done:
+        output.show_text("Nothing was changed: this was a dry run.")
     return 0 if all(unlocked.free for unlocked in done) else 3
 
 
@@ -118,11 +132,16 @@ def run_tuneup(args: argparse.Namespace) -> int:
 
 
 def run_prune(args: argparse.Namespace) -> int:
-    before = parse_moment(args.before, dt.datetime.now(dt.timezone.utc))
+    before = options.read_moment(args.before, dt.datetime.now(dt.timezone.utc), "--before")
+    assert before
+    when = f"before {before:%Y-%m-%d %H:%M} UTC"
     with session.open_launchpad(args) as launchpad:
-        count = sum(record["on"] < before for record in launchpad.history())
+        count = launchpad.prune_history(before, dry_run=True)
+        if args.dry_run:
+            output.show_text(f"{count} commands {when} would be forgotten. Nothing was changed: this was a dry run.")
+            return 0
         if count:
-            confirmation.confirm(args, f"{count} commands before {before:%Y-%m-%d %H:%M} UTC could no longer be undone.")
+            confirmation.confirm(args, f"{count} commands {when} could no longer be undone.")
         output.show_text(f"{launchpad.prune_history(before)} commands forgotten.")
     return 0
 

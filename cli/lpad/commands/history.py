@@ -16,7 +16,6 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from launchpad.core.durations import parse_moment
 from launchpad.errors import ConflictingOptions
 from lpad import options, output, session
 
@@ -40,13 +39,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.command_id and (args.max or args.since or args.display_format):
+    if args.command_id is not None and (args.max or args.since or args.display_format):
         raise ConflictingOptions(
             "An id shows one command; --max, --since and -d are about several.", hint="Give the id alone, or none."
         )
-    since = parse_moment(args.since, dt.datetime.now(dt.timezone.utc)) if args.since else None
+    since = options.read_moment(args.since, dt.datetime.now(dt.timezone.utc), "--since")
     with session.open_launchpad(args) as launchpad:
-        if args.command_id:
+        if args.command_id is not None:
             show_one(launchpad.history_of(args.command_id), args.output)
             return 0
         found = launchpad.history(since=since, limit=args.max)
