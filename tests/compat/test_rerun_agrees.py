@@ -26,7 +26,7 @@ from tests.factories import Stored
 #: The time is for shrinking a failure.
 pytestmark = [pytest.mark.mongod, pytest.mark.fireworks, pytest.mark.timeout(900)]
 
-EXAMPLES = settings(max_examples=70, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def rerun_ours(ours: Ours, stored: Stored, targets: Sequence[int], **options: Any) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def known(oracle: Oracle) -> list[tuple[Stored, list[int], dict[str, Any]]]:
     """Workflows, targets, and what FireWorks makes of them."""
     random_ = random.Random(20261120)
     cases = []
-    while len(cases) < 60:
+    while len(cases) < 45:
         stored = random_workflow(random_).play()
         started = sorted(fw_id for fw_id, firework in stored.fireworks.items() if firework["state"] != "WAITING")
         targets = random_.sample(started, min(len(started), random_.randint(1, 2)))
