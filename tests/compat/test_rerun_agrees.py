@@ -140,14 +140,15 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 def _only_direct_children(patch: pytest.MonkeyPatch) -> None:
     def below(self: Any, start: Any) -> list[int]:
-        heads = [fw_id for fw_id in start if self._started(fw_id)]
-        return list(dict.fromkeys(heads + [c for fw_id in heads for c in self.graph.children[fw_id] if self._started(c)]))
+        heads = [fw_id for fw_id in start if self._state(fw_id) != "WAITING"]
+        children = [child for fw_id in heads for child in self.graph.children[fw_id] if self._state(child) != "WAITING"]
+        return list(dict.fromkeys(heads + children))
 
     patch.setattr(rerun._Rerun, "_below", below)
 
 
 def _past_waiting_children(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rerun._Rerun, "_started", lambda self, fw_id: True)
+    patch.setattr(rerun._Rerun, "_reset", lambda self, accepted, begun: set(self.graph.reach(accepted)))
 
 
 def _ready_though_a_parent_is_not_done(patch: pytest.MonkeyPatch) -> None:
@@ -179,7 +180,7 @@ def _launches_stay_active(patch: pytest.MonkeyPatch) -> None:
 
 
 def _descendants_stay_as_they_are(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rerun._Rerun, "_reset", lambda self, accepted: set(accepted))
+    patch.setattr(rerun._Rerun, "_reset", lambda self, accepted, begun: set(accepted))
 
 
 def _mirror_not_written(patch: pytest.MonkeyPatch) -> None:
