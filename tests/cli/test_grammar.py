@@ -62,7 +62,8 @@ OF_FIREWORKS = {
 #: Commands that choose fireworks or workflows.
 SELECTING = """get_fws get_wflows get_fws_in_wflows track_fws report introspect failures rerun_fws rerun_wflows pause_fws
 resume_fws defuse_fws reignite_fws pause_wflows resume_wflows defuse_wflows reignite_wflows archive_wflows unarchive_wflows
-delete_wflows set_priority update_fws detect_lostruns detect_unreserved get_qids cancel_qid check_wflow export""".split()
+delete_wflows set_priority update_fws detect_lostruns detect_unreserved get_qids cancel_qid check_wflow export
+supervise""".split()
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,14 @@ def test_a_batch_that_passed_is_a_success(scene: Scene, lpad: Lpad) -> None:
     assert "passed" in ended.out
 
 
+def test_a_batch_may_be_the_first_of_what_is_chosen(scene: Scene, lpad: Lpad) -> None:
+    scene.workflow("COMPLETED", name="night")
+    scene.workflow("FIZZLED", name="night")
+    first, last = ["--limit", "1", "--sort", "fw_id"], ["--limit", "1", "--rsort", "fw_id"]
+    ended = [lpad("supervise", "-n", "night", *which, "--max-rerun-attempts", 0, *QUICK).status for which in (first, last)]
+    assert ended == [0, 2]
+
+
 def test_what_fails_is_set_back_and_waited_for(scene: Scene, lpad: Lpad) -> None:
     ids = scene.workflow("COMPLETED", "FIZZLED", "WAITING")
     ended = lpad("supervise", "--batch-id", ids[0], *QUICK, "-o", "json")

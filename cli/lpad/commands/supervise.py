@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    options.add_selection(parser, "workflows", order=False)
+    options.add_selection(parser, "workflows")
     for action in parser._actions:  # as ReSim calls them
         if action.dest == "fw_id":
             _add_alias(parser, action, "--batch-id")
