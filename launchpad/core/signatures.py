@@ -55,13 +55,18 @@ _REPLACED = (
 
 #: Numbers that are names of failures stay; others do not, nor do long ones at the end of a word.
 _NUMBERS = re.compile(
-    r"(?P<kept>(?:(?:exit|return|status|error)[ _-]?(?:code|status)|\b(?:exit|code|status|errno|signal|error)\b)"
-    r"[:= ]*\[?-?\d+(?:, -?\d+)*\b)"
+    r"(?P<kept>(?:(?:exit|return|status|error)[ _-]?(?:code|status)"
+    r"|\b(?:exit|code|status|errno|signal|error|severe|rc|WinError|axis)\b)"
+    r"[:= ]*[\[(]?-?\d+(?:, -?\d+)*\b"
+    r"|\b(?:exited with|returned|HTTP/[\d.]+\"?) -?\d+(?=[.,;:)\]]?(?:(?-i: [A-Z])|\s*$))"
+    r"|\b[1-5]\d\d(?= (?:Client|Server) Error)"
+    r"|\b(?:utf-?|iso-?8859-?|latin-?|cp|windows-)\d+\b)"
     r"|(?<![\w.])[-+]?(?:\d+(?:[.,_]\d+)*\.?|\.\d+)(?:[eE][-+]?\d+)?"
     r"|(?<=[A-Za-z_])\d{3,}",
     re.IGNORECASE,
 )
 _MANY_NUMBERS = re.compile(r"#(?:(?:, ?|; ?| x |x| )#)+,?")
+_SIZES = re.compile(r"# ?(?:[kKMGTP]i?)B\b")
 
 
 def signature(stacktrace: str, *, cause: str = "", names: Iterable[str] = ()) -> str:
@@ -101,7 +106,7 @@ def _plain(text: str, known: re.Pattern[str] | None) -> str:
     for pattern, instead in _replaced():
         words = pattern.sub(instead, words)
     words = _NUMBERS.sub(lambda found: found["kept"] or "#", words)
-    return _MANY_NUMBERS.sub("#", words).strip()[:LONGEST_LINE]
+    return _SIZES.sub("# B", _MANY_NUMBERS.sub("#", words)).strip()[:LONGEST_LINE]
 
 
 @functools.cache
