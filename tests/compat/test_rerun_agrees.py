@@ -110,7 +110,7 @@ def known(oracle: Oracle) -> list[tuple[Stored, list[int], dict[str, Any]]]:
     """Workflows, targets, and what FireWorks makes of them."""
     random_ = random.Random(20261120)
     cases = []
-    while len(cases) < 45:
+    while len(cases) < 60:
         stored = random_workflow(random_).play()
         started = sorted(fw_id for fw_id, firework in stored.fireworks.items() if firework["state"] != "WAITING")
         targets = random_.sample(started, min(len(started), random_.randint(1, 2)))
@@ -148,7 +148,8 @@ def _only_direct_children(patch: pytest.MonkeyPatch) -> None:
 
 
 def _past_waiting_children(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rerun._Rerun, "_reset", lambda self, accepted, begun: set(self.graph.reach(accepted)))
+    patch.setattr(rerun._Rerun, "_below", lambda self, start: self.graph.reach(start))
+    patch.setattr(rerun._Rerun, "_reset", lambda self, accepted, begun: set(self._below(accepted)))
 
 
 def _ready_though_a_parent_is_not_done(patch: pytest.MonkeyPatch) -> None:
