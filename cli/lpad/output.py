@@ -113,7 +113,7 @@ def show(data: Any, output: str | None) -> None:
     elif output == "table" and isinstance(data, Mapping):
         _write(forms.table([[key, forms.cell(value)] for key, value in data.items()]))
     elif output == "table" and isinstance(data, list):
-        _write("\n".join(forms.cell(item) for item in data))
+        _write("".join(f"{forms.cell(item)}\n" for item in data), end="")
     else:
         _write(_json(data))
 
@@ -133,7 +133,7 @@ def show_list(items: Iterable[Mapping[str, Any]], output: str | None, columns: S
         documents = list(items)
         if output == "yaml":
             _write(forms.to_yaml(documents))
-        elif documents or headers:  # scripts want no line at all for nothing
+        elif documents:  # for nothing no line at all, not even an empty one
             _write(forms.documents_table(documents, columns, headers=headers, paint=painter()))
         return len(documents)
     count = 0

@@ -179,6 +179,8 @@ def test_nothing_found_is_said_and_a_mistyped_field_too(lpad, two_workflows):
     assert (result.status, result.json) == (0, [])
     assert "No such field: 'stat'; did you mean 'state'?" in result.err
     assert lpad("--silencer", "get_fws", "-s", "PAUSED").err == ""
+    for shown in (["-d", "less"], ["-d", "ids"], ["--fields", "fw_id"]):
+        assert lpad("get_fws", "-s", "PAUSED", *shown, "-o", "table").out == ""
 
 
 def test_the_last_launch_says_its_folder(lpad, two_workflows):

@@ -79,6 +79,8 @@ def test_what_a_dead_owner_held_is_finished_and_free(lpad, half_done, pad, gone)
     assert lpad("admin", "unlock", "-i", "1").status == 0
     assert half_done.states() == {1: "READY", 2: "WAITING", 3: "WAITING"}
     assert lpad("admin", "unlock", "-i", "1").out == "The workflow of firework 1 was not locked.\n"
+    told = lpad("admin", "unlock", "-lm", "--all", "-o", "json").json
+    assert told == [{"text": "The workflow of firework 1 was not locked.", "free": True}]
     assert lpad("admin", "check").status == 0
 
 

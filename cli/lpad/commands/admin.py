@@ -108,12 +108,17 @@ def run_unlock(args: argparse.Namespace) -> int:
         if selection != Selection(fw_ids=fw_ids):
             held = {"locked": {"$exists": True}}
             query = {"$and": [selection.query, held]} if selection.query else held
-            fw_ids = tuple(launchpad.select_wf_ids(dataclasses.replace(selection, query=query)))
+            if not selection.launches_mode:  # where a query speaks of launches
+                selection = dataclasses.replace(selection, query=query)
+            fw_ids = tuple(launchpad.select_wf_ids(selection))
         if len(fw_ids) > launchpad.settings.pw_check_num and not args.dry_run:
             confirmation.confirm(args, f"This would free {len(fw_ids)} workflows.")
         done = launchpad.unlock(fw_ids, force=args.force, dry_run=args.dry_run) if fw_ids else []
     if not fw_ids:
         output.note("None of these workflows is locked.")
+    if args.output in ("json", "yaml"):
+        output.show([unlocked._asdict() for unlocked in done], args.output)
+        return 0 if all(unlocked.free for unlocked in done) else 3
     for unlocked in done:
         output.show_text(unlocked.text)
     if args.dry_run and done:
