@@ -34,6 +34,7 @@ from launchpad.store.store import Store
 from launchpad.supervising import Supervising
 from launchpad.tending import Tending
 from launchpad.undoing import Undoing
+from launchpad.tracing import Tracing
 from launchpad.upkeep import Upkeep
 
 logger = logging.getLogger("launchpad")
@@ -59,6 +60,7 @@ class LaunchPad(
     Undoing,
     Recovering,
     Retrying,
+    Tracing,
     Upkeep,
     Working,
     Describing,

@@ -31,6 +31,7 @@ COMMANDS = (
     "get_fws_in_wflows",
     "log",
     "attempts",
+    "lineage",
     "graph",
     "get_launchdir",
     "track_fws",
