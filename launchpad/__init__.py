@@ -16,6 +16,7 @@ __version__ = VERSION
 
 _HOMES = {
     "LaunchPad": "launchpad.launchpad",
+    "ReexecutionOptions": "launchpad.reexecuting",
     "Selection": "launchpad.core.selection",
     **dict.fromkeys(
         (

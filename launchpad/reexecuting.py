@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from launchpad.batches import Batching, Operation, Targets
 from launchpad.core.anew import Anew, plan_anew, to_run
@@ -67,6 +67,41 @@ class RerunAnew(Operation):
 
 
 @dataclass(frozen=True)
+class ReexecutionOptions:
+    """What of a workflow is run again, and on whose results.
+
+    parent: any firework of the workflow that is run again and whose results are reused; by default the one that is named
+    selection, exclude: which fireworks, by `StepSelection`'s syntax: ["unreliable*"] is unreliable and all below it
+    scope: one of "all", "failed", "downstream", "only", "upstream"; by default "only" with a selection, else "all"
+    as_new: in a new workflow; else in place. running: also what runs. reason: for the history
+    """
+
+    parent: int | None = None
+    selection: str | Sequence[str] = ()
+    exclude: str | Sequence[str] = ()
+    scope: str | None = None
+    as_new: bool = True
+    running: bool = False
+    reason: str = ""
+
+
+@dataclass
+class Reexecution(Report):
+    """The report of a re-execution. parent, root: the first fireworks of the workflow run again, and of its family's root."""
+
+    parent: int = 0
+    root: int = 0
+
+    @property
+    def fw_ids(self) -> Mapping[int, int]:
+        """Return the id of each firework in the new workflow, by its id in the parent; in place, they have none."""
+        return self.created[0].fw_ids if self.created else {}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "parent": self.parent, "root": self.root}
+
+
+@dataclass(frozen=True)
 class _Told(Selection):
     """Ids, and what was said to choose them."""
 
@@ -78,6 +113,47 @@ class _Told(Selection):
 
 class Reexecuting(Batching):
     """What runs workflows again in new ones. A part of `LaunchPad`."""
+
+    if TYPE_CHECKING:  # of `Operating` and `Tracing`, beside which this class always stands
+
+        def rerun(self, selection: Selection, *, dry_run: bool = False, **more: Any) -> Report: ...
+        def root_of(self, fw_id: int) -> int: ...
+
+    def reexecute(
+        self, workflow: int | Workflow | Firework, options: ReexecutionOptions | None = None, *, dry_run: bool = False
+    ) -> Reexecution:
+        """Run a workflow again, wholly or in part, in a new workflow that is linked to it; or in place, without `as_new`.
+
+        workflow: any firework of it, or the object that was added. Raises what `rerun` does; ConflictingOptions for a parent of
+        another family.
+
+        >>> ids = launchpad.add_wf(Workflow([Firework(ScriptTask(script="true"), fw_id=-1, name="start")]))
+        >>> again = launchpad.reexecute(ids[-1], ReexecutionOptions(selection=["start*"]))
+        >>> again.parent, again.root, again.fw_ids
+        (1, 1, {1: 2})
+        """
+        wanted = options or ReexecutionOptions()
+        given = workflow if isinstance(workflow, int) else _first_of(workflow)
+        self._check_ids([given, *([wanted.parent] if wanted.parent is not None else [])], in_workflows=True)
+        parent = given if wanted.parent is None else wanted.parent
+        root = self.root_of(parent)
+        if root != self.root_of(given):
+            raise ConflictingOptions(
+                f"Firework {parent} is of another family than firework {given}.", hint=f"See `lpad lineage {given}`."
+            )
+        scope = wanted.scope or (None if wanted.selection else ALL)
+        report = self.rerun(
+            Selection(fw_ids=(parent,)),
+            scope=scope,
+            select=wanted.selection,
+            exclude=wanted.exclude,
+            running=wanted.running,
+            as_new=wanted.as_new,
+            dry_run=dry_run,
+            reason=wanted.reason,
+        )
+        first = min(next(iter(self.store.workflows_of([parent], fields={"nodes": 1})))["nodes"])
+        return Reexecution(**vars(report), parent=first, root=root)
 
     def rerun_anew(
         self,
@@ -107,3 +183,7 @@ class Reexecuting(Batching):
         )
         report.created = sorted(map(Created.of, operation.created), key=lambda created: created.parent)
         return report
+
+
+def _first_of(workflow: Workflow | Firework) -> int:
+    return workflow.fw_id if isinstance(workflow, Firework) else min(workflow.id_fw)
