@@ -14,7 +14,7 @@ from launchpad.core import recovery, scopes
 from launchpad.core.changes import Plan
 from launchpad.core.explanation import Family
 from launchpad.core.report import Report, workflow_outcome
-from launchpad.core.rerun import RerunOptions, begin, plan_rerun
+from launchpad.core.rerun import RerunOptions, begin, describe_reach, plan_rerun
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, FIZZLED, HELD, STATES, WAITING
@@ -41,9 +41,7 @@ class Rerun(Operation):
         self.members = (FIZZLED,) if failed else tuple(state for state in STATES if state not in left_alone)
 
     def describe(self, selection: Selection) -> str:
-        scope, steps = self.options.scope, self.options.steps
-        usual = scope == (scopes.ONLY if steps else scopes.DOWNSTREAM)
-        return " ".join([selection.describe(), *([] if usual else [f"--scope {scope}"]), *([steps.describe()] if steps else [])])
+        return describe_reach(selection, self.options)
 
     def begin(self, snapshot: Snapshot, targets: Targets) -> Targets:
         return begin(snapshot, targets, self.options)
@@ -96,7 +94,8 @@ class Operating(Reexecuting):
         also fireworks whose run is alive. revive_held: also what was paused or defused by hand below. whole_workflows: the
         selection chooses workflows, and all they hold is rerun, or with `failed` what is FIZZLED. dry_run: only report.
         progress: called with the number of fireworks (or workflows) done. keep_plan: keep what a dry run planned, under the
-        report's `plan_id`, for `apply_plan`. keep_budget: retries by policy so far go on counting.
+        report's `plan_id`, for `apply_plan`. keep_budget: retries by policy so far go on counting. as_new: leave all as it is,
+        and make a new workflow of what would be set back and of the results that it needs; the report's `created` tells of it.
 
         Raises EmptySelection, UnknownFirework, ConflictingOptions, BadSteps, UnknownSteps, UnknownLaunch, NoCheckpoint: then
         nothing was changed.
@@ -127,13 +126,12 @@ class Operating(Reexecuting):
         operation = Rerun(options, duplicates=rerun_duplicates, whole_workflows=whole_workflows, failed=failed)
         if steps:
             self._check_steps(steps, selection)
+        if as_new:
+            _check_new(recover_mode, keep_budget)
+            more = {"dry_run": dry_run, "reason": reason, "progress": progress, "keep_plan": keep_plan}
+            return self.rerun_anew(options, selection, whole_workflows=whole_workflows, failed=failed, **more)
         if chosen_launches and not dry_run:  # a launch that cannot be meant must stop the command before its first change
             self.carry_out(operation, selection, dry_run=True)
-        if as_new:
-            scope = scopes.ALL if whole_workflows and not failed else scope
-            return self.rerun_anew(
-                operation, selection, scope, dry_run=dry_run, reason=reason, progress=progress, keep_plan=keep_plan
-            )
         budget = {"keep_budget": True} if keep_budget else {}
         return self.carry_out(
             operation, selection, dry_run=dry_run, reason=reason, progress=progress, keep_plan=keep_plan, **budget
@@ -223,6 +221,16 @@ def _check_options(task_level: bool, launch_ids: Mapping[int, int], recover_mode
         raise ConflictingOptions("A launch to resume, copied data or a previous folder mean something only at task level.")
     if task_level and clear_recovery:
         raise ConflictingOptions("A task-level rerun makes a recovery, clearing takes it away: choose one.")
+
+
+def _check_new(recover_mode: str | None, keep_budget: bool) -> None:
+    if recover_mode == recovery.PREVIOUS_DIR:
+        raise ConflictingOptions(
+            "A new workflow does not run in the folder of the one that it came from: that one stays as it is.",
+            hint="It can have a copy of the files: --copy-data.",
+        )
+    if keep_budget:
+        raise ConflictingOptions("In a new workflow nothing has been retried yet: there is no budget to be kept.")
 
 
 def _scope(scope: str | None, steps: StepSelection, whole: bool) -> str:

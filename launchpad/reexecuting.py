@@ -13,8 +13,12 @@ from launchpad.core.freshinputs import with_fresh_inputs
 from launchpad.core.holds import line
 from launchpad.core.lineage import Created
 from launchpad.core.report import Report
+from launchpad.core.rerun import RerunOptions, describe_reach
+from launchpad.core.scopes import ALL, FAILED
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
+from launchpad.errors import ConflictingOptions
+from launchpad.model import Firework, Workflow
 from launchpad.store.changing import Changed
 from launchpad.store.selecting import select_fw_ids
 from launchpad.store.store import Store
@@ -26,10 +30,11 @@ class RerunAnew(Operation):
     word = "rerun as new"
     whole_workflows = True
 
-    def __init__(self, store: Store, inplace: Operation, scope: str, chosen: Collection[int] | None, selected: Selection) -> None:
-        """inplace: what would be done in place; chosen: which fireworks, None for all of the workflows."""
-        self.store, self.inplace, self.scope, self.chosen, self.selected = store, inplace, scope, chosen, selected
-        self.command = inplace.command
+    def __init__(
+        self, store: Store, options: RerunOptions, command: str, chosen: Collection[int] | None, states: Sequence[str]
+    ) -> None:
+        """options: of the rerun in place; chosen: which fireworks, None for all of the workflows; states: in which they were."""
+        self.store, self.options, self.command, self.chosen, self.states = store, options, command, chosen, states
         self._metadata: dict[Any, Mapping[str, Any]] = {}
         #: The new workflows.
         self.created: list[Mapping[str, Any]] = []
@@ -44,18 +49,18 @@ class RerunAnew(Operation):
         wanted = {fw_id: role for fw_id, role in chosen.items() if fw_id not in gone}
         if not wanted:
             return Plan(snapshot.workflow_id, outcomes=tuple(gone.values()))
-        inplace = with_fresh_inputs(snapshot, self.inplace.plan(snapshot, wanted))
-        again = to_run(snapshot.graph, self.inplace.begin(snapshot, wanted), self.scope)
+        begun = begin(snapshot, wanted, self.options)
+        inplace = with_fresh_inputs(snapshot, plan_rerun(snapshot, wanted, self.options))
+        again = to_run(snapshot.graph, list(begun), self.options.scope)
         plan = plan_anew(snapshot, inplace, again, Anew(self._metadata.get(snapshot.workflow_id, {}), self.record_id))
         return replace(plan, outcomes=(*plan.outcomes, *gone.values()))
 
     def _no_longer_selected(self, snapshot: Snapshot, chosen: Targets) -> dict[int, Outcome]:
         """Return lines about what was in a state that was asked for when it was chosen, and is in another now."""
-        asked = self.selected.states if self.chosen is not None and not self.selected.launches_mode else ()
-        if not asked:
+        if not self.states:
             return {}
         snapshot.require(chosen)
-        others = [fw_id for fw_id in chosen if snapshot.firework_state(fw_id) not in asked]
+        others = [fw_id for fw_id in chosen if snapshot.firework_state(fw_id) not in self.states]
         return {
             fw_id: line(snapshot, fw_id, "skipped", f"is {snapshot.firework_state(fw_id)} now, and no longer selected")
             for fw_id in others
@@ -115,8 +120,8 @@ class Reexecuting(Batching):
     """What runs workflows again in new ones. A part of `LaunchPad`."""
 
     if TYPE_CHECKING:  # of `Operating` and `Tracing`, beside which this class always stands
+        rerun: Callable[..., Report]
 
-        def rerun(self, selection: Selection, *, dry_run: bool = False, **more: Any) -> Report: ...
         def root_of(self, fw_id: int) -> int: ...
 
     def reexecute(
@@ -156,31 +161,28 @@ class Reexecuting(Batching):
         return Reexecution(**vars(report), parent=first, root=root)
 
     def rerun_anew(
-        self,
-        inplace: Operation,
-        selection: Selection,
-        scope: str,
-        *,
-        dry_run: bool,
-        reason: str,
-        progress: Callable[[int], Any] | None,
-        keep_plan: bool,
+        self, options: RerunOptions, selection: Selection, *, whole_workflows: bool = False, failed: bool = False, **more: Any
     ) -> Report:
-        """Do what an operation would do in place in new workflows, one for each workflow that something is chosen of."""
+        """Do what a rerun would do in place in new workflows, one for each workflow that something is chosen of.
+
+        whole_workflows, failed: as `rerun` has them; more: for `carry_out`.
+        """
         selection.require()
-        if inplace.whole_workflows:
-            operation = RerunAnew(self.store, inplace, scope, None, selection)
-            chosen = selection
-        else:
-            self._check_ids(selection.fw_ids)
-            ids = [fw_id for batch in select_fw_ids(self.store.backend, selection) for fw_id in batch]
-            workflows = self.store.workflows_of(ids, fields={"nodes": 1})
-            operation = RerunAnew(self.store, inplace, scope, set(ids), selection)
-            one_of_each = tuple(min(workflow["nodes"]) for workflow in workflows)
-            chosen = _Told(fw_ids=one_of_each, nothing=not one_of_each, told=inplace.describe(selection))
-        report = self.carry_out(
-            operation, chosen, dry_run=dry_run, reason=reason, progress=progress, keep_plan=keep_plan, as_new=True
-        )
+        if whole_workflows:
+            options = replace(options, scope=FAILED if failed else ALL)
+            operation = RerunAnew(self.store, options, "rerun_wflows", None, ())
+            return self._carry_out_anew(operation, selection, more)
+        self._check_ids(selection.fw_ids)
+        self._check_ids(selection.workflows, in_workflows=True)
+        ids = [fw_id for batch in select_fw_ids(self.store.backend, selection) for fw_id in batch]
+        states = () if selection.launches_mode else selection.states
+        one_of_each = tuple(min(workflow["nodes"]) for workflow in self.store.workflows_of(ids, fields={"nodes": 1}))
+        told = f"{describe_reach(selection, options)} --as-new"
+        operation = RerunAnew(self.store, options, "rerun_fws", set(ids), states)
+        return self._carry_out_anew(operation, _Told(fw_ids=one_of_each, nothing=not one_of_each, told=told), more)
+
+    def _carry_out_anew(self, operation: RerunAnew, selection: Selection, more: Mapping[str, Any]) -> Report:
+        report = self.carry_out(operation, selection, as_new=True, **more)
         report.created = sorted(map(Created.of, operation.created), key=lambda created: created.parent)
         return report
 

@@ -22,7 +22,8 @@ from launchpad.core.recovery import drop_recovery
 from launchpad.core.scopes import ALL, KEEPING
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.specs import TOLERANCE
-from launchpad.core.states import FIZZLED, HELD, READY, RESERVED, RUNNING, WAITING
+from launchpad.core.stale import STALE, is_stale
+from launchpad.core.states import ENDED, FIZZLED, HELD, READY, RESERVED, RUNNING, WAITING
 
 #: What a copy does not have: it would take over the very launch that it is to renew.
 DUPEFINDER = "_dupefinder"
@@ -66,8 +67,8 @@ class _Copy:
         snapshot, workflow_id = self.snapshot, self.snapshot.workflow_id
         if not self.asked:
             return Plan(workflow_id, outcomes=self.rerun.outcomes)
-        needed = self.graph.reach_up(self.asked)
-        snapshot.require(needed)
+        snapshot.require(self.graph.reach_up(self.asked))
+        needed = self._needed()
         #: What was not asked for, but has not run yet: it runs in the new workflow, too.
         self.above = {fw_id for fw_id in needed if fw_id not in self.asked and self._state(fw_id) in (READY, WAITING)}
         self.again = self.asked | self.above
@@ -89,8 +90,25 @@ class _Copy:
             outcomes=tuple(self._outcomes()),
         )
 
+    def _stored(self, fw_id: int) -> Mapping[str, Any]:
+        return self.snapshot.fireworks[fw_id]
+
     def _state(self, fw_id: int) -> str:
         return self.snapshot.firework_state(fw_id)
+
+    def _needed(self) -> list[int]:
+        """Return what the new workflow is made of: what runs again, and above it what has a result, or is still to have one."""
+        found = dict.fromkeys(self.asked)
+        queue = list(found)
+        while queue:
+            fw_id = queue.pop()
+            has_result = fw_id not in self.asked and self._state(fw_id) in ENDED
+            for parent in self.graph.parents[fw_id]:
+                # What is above a result need not run for it: it may be rerun just now, and the result be stale.
+                if parent not in found and (not has_result or self._state(parent) in ENDED):
+                    found[parent] = None
+                    queue.append(parent)
+        return list(found)
 
     # whether it can be done
 
@@ -151,6 +169,10 @@ class _Copy:
             change = self.changes.get(fw_id)
             _set_fields(document, change.after if change else drop_recovery(stored))
             document |= {"launches": [], "updated_on": now}
+            document.pop(STALE, None)
+        elif STALE in document:
+            because = [self.numbers[n] for n in document[STALE].get("because", ()) if n in self.numbers]
+            document[STALE] = {**document[STALE], "because": because}
         document["spec"].pop(DUPEFINDER, None)
         # Those kept stay as old as their results.
         return document | {
@@ -196,7 +218,7 @@ class _Copy:
                 text = (
                     f"kept as {new}, with its result of launch {', '.join(map(str, launches))}" if launches else f"kept as {new}"
                 )
-                lines.append(self._line(fw_id, "changed", text, role=KEPT))
+                lines.append(self._line(fw_id, "changed", text, role=KEPT, warnings=self._warnings(fw_id)))
             elif fw_id in self.above:
                 text = f"has not run yet: runs as {new}"
                 lines.append(self._line(fw_id, "changed", text, role=ABOVE))
@@ -209,6 +231,8 @@ class _Copy:
         return sorted(lines, key=lambda line: (line.role != "target", line.fw_id))
 
     def _warnings(self, fw_id: int) -> tuple[str, ...]:
+        if fw_id in self.kept:
+            return ("its result is stale: something above it was run again since",) if is_stale(self._stored(fw_id)) else ()
         if get_path(self.snapshot.fireworks[fw_id], f"spec.{DUPEFINDER}") is not ABSENT:
             return ("its _dupefinder is left out: it would take over the result that it is to renew",)
         return ()

@@ -16,6 +16,7 @@ from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Outcome, P
 from launchpad.core.documents import ABSENT, get_path, iso
 from launchpad.core.explanation import Family
 from launchpad.core.liveness import RUN_EXPIRATION_SECONDS, is_live, last_heartbeat, whereabouts
+from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, HELD, READY, RESERVED, RUNNING, WAITING
 from launchpad.core.stepselection import StepSelection
@@ -95,6 +96,13 @@ def begin(snapshot: Snapshot, targets: Mapping[int, str], options: RerunOptions)
     above = set(begun).difference(chosen) if scope == scopes.UPSTREAM else ()
     roles = {fw_id: "ancestor" if fw_id in above else targets.get(fw_id, "target") for fw_id in begun}
     return {**{fw_id: role for fw_id, role in targets.items() if role == "duplicate"}, **roles}
+
+
+def describe_reach(selection: Selection, options: RerunOptions) -> str:
+    """Return a selection with how far a rerun of it reaches, in the words of the command line."""
+    scope, steps = options.scope, options.steps
+    usual = scope == (scopes.ONLY if steps else scopes.DOWNSTREAM)
+    return " ".join([selection.describe(), *([] if usual else [f"--scope {scope}"]), *([steps.describe()] if steps else [])])
 
 
 class _Rerun:
