@@ -33,8 +33,8 @@ from launchpad.store.names import COUNTERS, ENTRIES, FOLDERS, NOTIFICATIONS, PLA
 from launchpad.store.store import Store
 from launchpad.supervising import Supervising
 from launchpad.tending import Tending
-from launchpad.undoing import Undoing
 from launchpad.tracing import Tracing
+from launchpad.undoing import Undoing
 from launchpad.upkeep import Upkeep
 
 logger = logging.getLogger("launchpad")

@@ -13,13 +13,15 @@ from launchpad.batches import FIREWORKS_AT_ONCE, Operation, Targets
 from launchpad.core import recovery, scopes
 from launchpad.core.changes import Plan
 from launchpad.core.explanation import Family
+from launchpad.core.newinputs import NOT_SET, with_new_inputs
 from launchpad.core.report import Report, workflow_outcome
 from launchpad.core.rerun import RerunOptions, begin, describe_reach, plan_rerun
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, FIZZLED, HELD, STATES, WAITING
 from launchpad.core.stepselection import StepSelection
-from launchpad.errors import ConflictingOptions, NoCheckpoint, UnknownLaunch
+from launchpad.errors import BadDocument, ConflictingOptions, NoCheckpoint, UnknownLaunch
+from launchpad.model.checks import check_settings
 from launchpad.reexecuting import Reexecuting
 from launchpad.store.reading_queries import families_of
 from launchpad.store.selecting import select_fw_ids
@@ -33,7 +35,17 @@ class Rerun(Operation):
 
     word = "rerun"
 
-    def __init__(self, options: RerunOptions, *, duplicates: bool, whole_workflows: bool = False, failed: bool = False) -> None:
+    def __init__(
+        self,
+        options: RerunOptions,
+        *,
+        duplicates: bool,
+        whole_workflows: bool = False,
+        failed: bool = False,
+        modify: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        """modify: changes the spec of what was chosen, in place."""
+        self._modify = modify
         self.options, self.duplicates, self.whole_workflows, self.failed = options, duplicates, whole_workflows, failed
         self.command = "rerun_wflows" if whole_workflows else "rerun_fws"
         self.widens = bool(options.steps) or options.scope in (scopes.ALL, scopes.FAILED, scopes.UPSTREAM)
@@ -50,6 +62,8 @@ class Rerun(Operation):
         if self.whole_workflows and not self.failed and "duplicate" not in targets.values():
             targets = {fw_id: targets[fw_id] for fw_id in scopes.heads(snapshot.graph, targets)}
         plan = plan_rerun(snapshot, targets, self.options)
+        if self._modify:
+            plan = with_new_inputs(snapshot, plan, self._modify)
         if self.widens and not plan.outcomes:
             return replace(plan, outcomes=(workflow_outcome(snapshot, "skipped", f"has nothing to {self.word}"),))
         return plan
@@ -80,6 +94,7 @@ class Operating(Reexecuting):
         keep_plan: bool = False,
         keep_budget: bool = False,
         as_new: bool = False,
+        inputs: Mapping[str, Any] | None = None,
     ) -> Report:
         """Set the selected fireworks back to run again, with everything below them that has run, and report on each.
 
@@ -96,6 +111,7 @@ class Operating(Reexecuting):
         progress: called with the number of fireworks (or workflows) done. keep_plan: keep what a dry run planned, under the
         report's `plan_id`, for `apply_plan`. keep_budget: retries by policy so far go on counting. as_new: leave all as it is,
         and make a new workflow of what would be set back and of the results that it needs; the report's `created` tells of it.
+        inputs: fields of the specs of what is selected, by path, that are set in the same plan: ``{"input.cutoff": 500}``.
 
         Raises EmptySelection, UnknownFirework, ConflictingOptions, BadSteps, UnknownSteps, UnknownLaunch, NoCheckpoint: then
         nothing was changed.
@@ -123,14 +139,16 @@ class Operating(Reexecuting):
         )
         if failed and not whole_workflows:
             raise ConflictingOptions("`failed` is about whole workflows; single fireworks that failed are chosen by their state.")
-        operation = Rerun(options, duplicates=rerun_duplicates, whole_workflows=whole_workflows, failed=failed)
+        modify = new_inputs(inputs) if inputs else None
+        operation = Rerun(options, duplicates=rerun_duplicates, whole_workflows=whole_workflows, failed=failed, modify=modify)
         if steps:
             self._check_steps(steps, selection)
         if as_new:
             _check_new(recover_mode, keep_budget)
             more = {"dry_run": dry_run, "reason": reason, "progress": progress, "keep_plan": keep_plan}
-            return self.rerun_anew(options, selection, whole_workflows=whole_workflows, failed=failed, **more)
-        if chosen_launches and not dry_run:  # a launch that cannot be meant must stop the command before its first change
+            return self.rerun_anew(options, selection, whole_workflows=whole_workflows, failed=failed, modify=modify, **more)
+        # A launch or a value that cannot be meant must stop the command before its first change.
+        if (chosen_launches or modify) and not dry_run:
             self.carry_out(operation, selection, dry_run=True)
         budget = {"keep_budget": True} if keep_budget else {}
         return self.carry_out(
@@ -221,6 +239,28 @@ def _check_options(task_level: bool, launch_ids: Mapping[int, int], recover_mode
         raise ConflictingOptions("A launch to resume, copied data or a previous folder mean something only at task level.")
     if task_level and clear_recovery:
         raise ConflictingOptions("A task-level rerun makes a recovery, clearing takes it away: choose one.")
+
+
+def new_inputs(inputs: Mapping[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """Return what sets fields of a spec, by path inside it, in place. Raises BadQuery, ConflictingOptions, BadDocument.
+
+    What it returns raises BadQuery where a path does not fit a spec, BadWorkflow or BadPolicy where a value does not.
+    """
+    from launchpad.store.specupdates import setting_fields
+
+    for path, value in inputs.items():
+        first = path.split(".")[0]
+        if why := NOT_SET.get(first):
+            raise ConflictingOptions(f"{first} is not set with a rerun: {why}.")
+        if first == "_priority" and (isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63):
+            raise BadDocument(f"A priority is a whole number of at most 64 bits, not {value!r}.")
+    modify = setting_fields(inputs)
+
+    def checked(spec: dict[str, Any]) -> None:
+        modify(spec)
+        check_settings(spec, "With these values the spec")
+
+    return checked
 
 
 def _check_new(recover_mode: str | None, keep_budget: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from launchpad.batches import Batching, Operation, Targets
@@ -12,8 +12,9 @@ from launchpad.core.changes import WORKFLOWS, Outcome, Plan
 from launchpad.core.freshinputs import with_fresh_inputs
 from launchpad.core.holds import line
 from launchpad.core.lineage import Created
+from launchpad.core.newinputs import with_new_inputs
 from launchpad.core.report import Report
-from launchpad.core.rerun import RerunOptions, describe_reach
+from launchpad.core.rerun import RerunOptions, begin, describe_reach, plan_rerun
 from launchpad.core.scopes import ALL, FAILED
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
@@ -35,6 +36,8 @@ class RerunAnew(Operation):
     ) -> None:
         """options: of the rerun in place; chosen: which fireworks, None for all of the workflows; states: in which they were."""
         self.store, self.options, self.command, self.chosen, self.states = store, options, command, chosen, states
+        #: Changes the spec of what was chosen, in place.
+        self.modify: Callable[[dict[str, Any]], None] | None = None
         self._metadata: dict[Any, Mapping[str, Any]] = {}
         #: The new workflows.
         self.created: list[Mapping[str, Any]] = []
@@ -51,6 +54,8 @@ class RerunAnew(Operation):
             return Plan(snapshot.workflow_id, outcomes=tuple(gone.values()))
         begun = begin(snapshot, wanted, self.options)
         inplace = with_fresh_inputs(snapshot, plan_rerun(snapshot, wanted, self.options))
+        if self.modify:
+            inplace = with_new_inputs(snapshot, inplace, self.modify)
         again = to_run(snapshot.graph, list(begun), self.options.scope)
         plan = plan_anew(snapshot, inplace, again, Anew(self._metadata.get(snapshot.workflow_id, {}), self.record_id))
         return replace(plan, outcomes=(*plan.outcomes, *gone.values()))
@@ -78,6 +83,7 @@ class ReexecutionOptions:
     parent: any firework of the workflow that is run again and whose results are reused; by default the one that is named
     selection, exclude: which fireworks, by `StepSelection`'s syntax: ["unreliable*"] is unreliable and all below it
     scope: one of "all", "failed", "downstream", "only", "upstream"; by default "only" with a selection, else "all"
+    inputs: values of the specs of what is selected, by path, for this run
     as_new: in a new workflow; else in place. running: also what runs. reason: for the history
     """
 
@@ -85,6 +91,7 @@ class ReexecutionOptions:
     selection: str | Sequence[str] = ()
     exclude: str | Sequence[str] = ()
     scope: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     as_new: bool = True
     running: bool = False
     reason: str = ""
@@ -152,6 +159,7 @@ class Reexecuting(Batching):
             scope=scope,
             select=wanted.selection,
             exclude=wanted.exclude,
+            inputs=wanted.inputs,
             running=wanted.running,
             as_new=wanted.as_new,
             dry_run=dry_run,
@@ -161,17 +169,24 @@ class Reexecuting(Batching):
         return Reexecution(**vars(report), parent=first, root=root)
 
     def rerun_anew(
-        self, options: RerunOptions, selection: Selection, *, whole_workflows: bool = False, failed: bool = False, **more: Any
+        self,
+        options: RerunOptions,
+        selection: Selection,
+        *,
+        whole_workflows: bool = False,
+        failed: bool = False,
+        modify: Callable[[dict[str, Any]], None] | None = None,
+        **more: Any,
     ) -> Report:
         """Do what a rerun would do in place in new workflows, one for each workflow that something is chosen of.
 
-        whole_workflows, failed: as `rerun` has them; more: for `carry_out`.
+        whole_workflows, failed: as `rerun` has them; modify: changes the spec of what was chosen; more: for `carry_out`.
         """
         selection.require()
         if whole_workflows:
             options = replace(options, scope=FAILED if failed else ALL)
             operation = RerunAnew(self.store, options, "rerun_wflows", None, ())
-            return self._carry_out_anew(operation, selection, more)
+            return self._carry_out_anew(operation, selection, modify, more)
         self._check_ids(selection.fw_ids)
         self._check_ids(selection.workflows, in_workflows=True)
         ids = [fw_id for batch in select_fw_ids(self.store.backend, selection) for fw_id in batch]
@@ -179,9 +194,19 @@ class Reexecuting(Batching):
         one_of_each = tuple(min(workflow["nodes"]) for workflow in self.store.workflows_of(ids, fields={"nodes": 1}))
         told = f"{describe_reach(selection, options)} --as-new"
         operation = RerunAnew(self.store, options, "rerun_fws", set(ids), states)
-        return self._carry_out_anew(operation, _Told(fw_ids=one_of_each, nothing=not one_of_each, told=told), more)
+        return self._carry_out_anew(operation, _Told(fw_ids=one_of_each, nothing=not one_of_each, told=told), modify, more)
 
-    def _carry_out_anew(self, operation: RerunAnew, selection: Selection, more: Mapping[str, Any]) -> Report:
+    def _carry_out_anew(
+        self,
+        operation: RerunAnew,
+        selection: Selection,
+        modify: Callable[[dict[str, Any]], None] | None,
+        more: Mapping[str, Any],
+    ) -> Report:
+        operation.modify = modify
+        if modify and not more["dry_run"]:  # a value that cannot be meant must stop the command before its first change
+            self.carry_out(operation, selection, dry_run=True)
+            operation.created.clear()
         report = self.carry_out(operation, selection, as_new=True, **more)
         report.created = sorted(map(Created.of, operation.created), key=lambda created: created.parent)
         return report

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from launchpad.core.additions import ADD, REMOVE, RETURN, REVERSE, plan_reverse, put_back_line, without_id
-from launchpad.core.changes import FIREWORKS, WORKFLOWS, Outcome, Plan
+from launchpad.core.additions import ADD, REMOVE, RETURN, REVERSE, as_added, plan_reverse, put_back_line, without_id
+from launchpad.core.changes import FIREWORKS, LAUNCHES, WORKFLOWS, Outcome, Plan
 from launchpad.core.documents import iso
 from launchpad.core.refresh import plan_refresh
 from launchpad.core.report import Report
@@ -56,6 +56,8 @@ class Undoing(Recording):
         return report
 
     def _undo_batch(self, applied: Applied, report: Report) -> list[Outcome]:
+        if made := as_added(plan for plans in applied.values() for plan in plans):
+            applied = made  # new workflows beside those of the entries, which are as they were
         operation = next(iter(applied.values()))[0].operation  # a command does the same to all its workflows
         if operation == REMOVE:
             return self._put_back(applied, report)
@@ -101,11 +103,18 @@ class Undoing(Recording):
         wanted = [firework["fw_id"] for _, fireworks in workflows.values() for firework in fireworks]
         there = {doc["fw_id"] for doc in self.store.by_ids(FIREWORKS, "fw_id", wanted, fields={"fw_id": 1})}
         free = {n: one for n, one in workflows.items() if there.isdisjoint(firework["fw_id"] for firework in one[1])}
+        shared = {launch_id for _, fireworks in free.values() for firework in fireworks for launch_id in firework["launches"]}
+        left = {doc["launch_id"] for doc in self.store.by_ids(LAUNCHES, "launch_id", shared, fields={"launch_id": 1})}
+        free = {n: one for n, one in free.items() if left.issuperset(i for firework in one[1] for i in firework["launches"])}
         if free and not report.dry_run:
             put_back(self.store, free, report.rerun_id)
         outcomes = []
         for workflow_id, (_, fireworks) in workflows.items():
-            kind, text = ("changed", "put back") if workflow_id in free else ("moved", "is there, or another with its id")
+            kind, text = (
+                ("changed", "put back")
+                if workflow_id in free
+                else ("moved", "is there, or another with its id, or a result that it reuses is gone")
+            )
             outcomes += [put_back_line(firework, kind, text) for firework in fireworks]
         return outcomes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from launchpad.core.selectiontext import shorten_ids
 from lpad.forms import Paint, cell, plainly, table
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _OTHERS = (
     ("ancestor", "above"),
     ("descendant", "below"),
     ("stale", "stale below"),
+    ("kept", "kept"),
 )
 
 
@@ -46,7 +48,7 @@ def report_lines(report: Report, paint: Paint = plainly) -> Iterator[str]:
     told = [
         outcome
         for outcome in report.outcomes
-        if outcome.role not in ("descendant", "stale") or outcome.kind != "changed" or outcome.warnings
+        if outcome.role not in ("descendant", "stale", "kept") or outcome.kind != "changed" or outcome.warnings
     ]
     shown = sorted(told, key=lambda outcome: outcome.fw_id)
     rows = [[str(outcome.fw_id), cell(outcome.name)[:40], _states(outcome, paint), _told(outcome)] for outcome in shown]
@@ -77,6 +79,8 @@ def report_sentence(report: Report) -> str:
     done = DONE.get(report.command.split("_")[0], "changed")
     if targets and all(outcome.after == "deleted" for outcome in targets):  # an undo of an addition
         done = "deleted"
+    if report.created:
+        done = "run again as new"
     parts = [f"{_counted(len(targets), noun)} {'would be ' if report.dry_run else ''}{done}"]
     for role, words in _OTHERS:
         number = sum(outcome.role == role for outcome in report.changed)
@@ -84,7 +88,18 @@ def report_sentence(report: Report) -> str:
     parts += [f"{len(report.refused)} refused"] if report.refused else []
     parts += [f"{len(report.moved)} changed by others meanwhile"] if report.moved else []
     parts += [f"{len(report.skipped)} left alone"] if report.skipped else []
-    return ", ".join(parts) + "."
+    return ", ".join(parts) + "." + _made(report)
+
+
+def _made(report: Report) -> str:
+    """Name the new workflows by their first fireworks."""
+    if not report.created:
+        return ""
+    ids = shorten_ids(sorted(created.fw_id for created in report.created))
+    one = len(report.created) == 1
+    would = "would be" if report.dry_run else "is" if one else "are"
+    which = f"workflow {would} that of firework" if one else f"workflows {would} those of fireworks"
+    return f" The new {which} {ids}."
 
 
 def _counted(number: int, noun: str) -> str:

@@ -71,11 +71,11 @@ def _changed_since(snapshot: Snapshot, fw_id: int, then: Mapping[str, Any]) -> s
     if fw_id not in snapshot.graph.children or not exists(snapshot, fw_id):
         return "was deleted since"
     firework = snapshot.fireworks[fw_id]
+    state = str(firework["state"])
+    if (state, firework["updated_on"]) == (then["state"], then["updated_on"]):
+        return ""
     if started := _started(firework):
         return started
-    if firework["updated_on"] == then["updated_on"]:
-        return ""
-    state = str(firework["state"])
     return f"has moved on since ({then['state']} then, {state} now)" if state != then["state"] else "was changed since"
 
 
@@ -182,7 +182,24 @@ def _fireworks(inserts: Iterable[Insert]) -> Iterator[Mapping[str, Any]]:
 
 
 def _gone(documents: Iterable[Mapping[str, Any]]) -> tuple[Outcome, ...]:
-    return tuple(_line(document, "had not run; it is taken out", str(document["state"]), "deleted") for document in documents)
+    lines = []
+    for document in documents:
+        state = str(document["state"])
+        why = "had not run" if state in NOT_STARTED else "its result is its original's, and stays there"
+        lines.append(_line(document, f"{why}; it is taken out", state, "deleted"))
+    return tuple(lines)
+
+
+def as_added(applied: Iterable[Plan]) -> dict[Any, list[Plan]]:
+    """Return the workflows that plans made beside others, by `_id`, each as if it had been added."""
+    found: dict[Any, list[Plan]] = {}
+    for plan in applied:
+        new = {document["fw_id"]: document for document in _fireworks(plan.created)}
+        for workflow in (one.document for one in plan.created if one.collection == WORKFLOWS):
+            own = [new[fw_id] for fw_id in workflow["nodes"] if fw_id in new]
+            changes = (Change(FIREWORKS, n["fw_id"], {}, {"state": n["state"], "updated_on": n["updated_on"]}) for n in own)
+            found[workflow["_id"]] = [Plan(workflow["_id"], changes=tuple(changes), operation=ADD)]
+    return found
 
 
 def _line(document: Mapping[str, Any], text: str, before: str, after: str, kind: str = "changed") -> Outcome:

@@ -29,7 +29,7 @@ from launchpad.core.states import ENDED, FIZZLED, HELD, READY, RESERVED, RUNNING
 DUPEFINDER = "_dupefinder"
 
 #: Roles of outcomes: whose results are reused, and what has not run yet and is needed.
-KEPT, ABOVE = "kept", "above"
+KEPT, ABOVE = "kept", "ancestor"
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ class _Copy:
                 text = f"has not run yet: runs as {new}"
                 lines.append(self._line(fw_id, "changed", text, role=ABOVE))
             else:
-                how = before.text.removeprefix("set back").removeprefix("; ") if before and before.kind == "changed" else ""
+                how = _how(before.text) if before and before.kind == "changed" else ""
                 held = self.states[fw_id] in HELD
                 text = f"is held as {new}" if held else f"runs again as {new}" + (f"; {how}" if how else "")
                 role = before.role if before else "descendant"
@@ -242,6 +242,13 @@ class _Copy:
         before = self._state(fw_id)
         after = self.states[fw_id] if kind == "changed" else before
         return Outcome(fw_id, kind, text, role, str(firework.get("name", "")), before, after, warnings)
+
+
+def _how(text: str) -> str:
+    """Return what a rerun in place says of how something starts."""
+    for usual in ("set back", "is READY already", "is WAITING already"):
+        text = text.removeprefix(usual)
+    return text.lstrip(";, ")
 
 
 def _graph_after(snapshot: Snapshot, plan: Plan) -> Graph:

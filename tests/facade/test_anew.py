@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.core.lineage import Link
 from launchpad.core.report import Report
 from launchpad.core.selection import Selection
+from launchpad.errors import BadDocument, BadPolicy, BadQuery, BadWorkflow, ConflictingOptions
 from launchpad.launchpad import LaunchPad
 from launchpad.model import FWorker
 from tests.compat.agreement import Ours
@@ -96,7 +99,7 @@ def test_several_that_failed_in_one_workflow_make_one_new_workflow(launchpad: La
     report = launchpad.rerun(Selection.of(state="FIZZLED"), as_new=True)
     assert [created.parent for created in report.created] == [1, 4]
     assert {tuple(created.fw_ids) for created in report.created} == {(1, 2, 3), (4,)}
-    assert next(launchpad.history())["selection"] == "-s FIZZLED"
+    assert next(launchpad.history())["selection"] == "-s FIZZLED --as-new"
 
 
 def test_a_rerun_of_the_original_leaves_the_shared_result_to_the_new_workflow(launchpad: LaunchPad, fill: Callable[..., None]):
@@ -167,3 +170,88 @@ def test_a_rerun_of_a_rerun_names_both(launchpad: LaunchPad, fill: Callable[...,
     anew(launchpad, 2)
     (created,) = anew(launchpad, 5).created
     assert (created.parent, created.root, created.fw_ids) == (4, 1, {4: 7, 5: 8, 6: 9})
+
+
+# undone
+
+
+def test_an_undo_takes_the_new_workflow_out_and_another_puts_it_back(launchpad: LaunchPad, fill: Callable[..., None]):
+    fill(failed_chain())
+    before = documents(launchpad)
+    done = anew(launchpad, 2)
+    said = launchpad.undo(done.rerun_id or "", dry_run=True)
+    undone = launchpad.undo(done.rerun_id or "")
+    assert [(o.fw_id, o.kind, o.after) for o in undone.outcomes] == [(n, "changed", "deleted") for n in (4, 5, 6)]
+    assert said.outcomes == undone.outcomes
+    assert documents(launchpad) == before
+    launchpad.undo(undone.rerun_id or "")
+    assert states(launchpad) == {1: "COMPLETED", 2: "FIZZLED", 3: "WAITING", 4: "COMPLETED", 5: "READY", 6: "WAITING"}
+    work(launchpad)
+    assert states(launchpad)[6] == "COMPLETED"
+    invariants.check(launchpad.store.backend)
+
+
+def test_a_new_workflow_in_which_something_has_run_is_not_taken_out(launchpad: LaunchPad, fill: Callable[..., None]):
+    fill(failed_chain())
+    done = anew(launchpad, 2)
+    work(launchpad)
+    undone = launchpad.undo(done.rerun_id or "")
+    assert {o.kind for o in undone.outcomes} == {"moved"} and undone.exit_code == 3
+    assert states(launchpad)[6] == "COMPLETED"
+
+
+def test_what_was_undone_is_not_put_back_where_the_results_it_reused_are_gone(launchpad: LaunchPad, fill: Callable[..., None]):
+    fill(failed_chain())
+    undone = launchpad.undo(anew(launchpad, 2).rerun_id or "")
+    launchpad.delete(Selection(fw_ids=(1,)))
+    assert {o.kind for o in launchpad.undo(undone.rerun_id or "").outcomes} == {"moved"}
+    assert states(launchpad) == {}
+
+
+# with other inputs
+
+
+def test_inputs_are_changed_with_the_rerun_and_restored_by_its_undo(launchpad: LaunchPad, fill: Callable[..., None]):
+    fill(failed_chain(specs={"B": {"input": {"cutoff": 400, "more": 1}, "_retry": 2}}))
+    before = launchpad.store.backend.find_one(FIREWORKS, {"fw_id": 2})["spec"]
+    report = launchpad.rerun(Selection(fw_ids=(2,)), inputs={"input.cutoff": 500, "_priority": 7})
+    assert report.outcomes[0].text == "set back, with _priority, input.cutoff changed"
+    spec = launchpad.store.backend.find_one(FIREWORKS, {"fw_id": 2})["spec"]
+    assert (spec["input"], spec["_priority"]) == ({"cutoff": 500, "more": 1}, 7)
+    launchpad.undo(report.rerun_id or "")
+    assert launchpad.store.backend.find_one(FIREWORKS, {"fw_id": 2})["spec"] == before
+
+
+def test_what_waits_gets_the_inputs_too(launchpad: LaunchPad, fill: Callable[..., None]):
+    fill(failed_chain())
+    report = launchpad.rerun(Selection(fw_ids=(2, 3)), inputs={"x": [1]})
+    assert {o.fw_id: o.kind for o in report.outcomes} == {2: "changed", 3: "changed"}
+    assert [launchpad.store.backend.find_one(FIREWORKS, {"fw_id": n})["spec"].get("x") for n in (1, 2, 3)] == [None, [1], [1]]
+
+
+def test_a_new_workflow_has_the_inputs_and_the_original_has_not(launchpad: LaunchPad, fill: Callable[..., None]):
+    fill(failed_chain())
+    anew(launchpad, 2, inputs={"x": 1})
+    specs = {n: launchpad.store.backend.find_one(FIREWORKS, {"fw_id": n})["spec"].get("x") for n in range(1, 7)}
+    assert specs == {1: None, 2: None, 3: None, 4: None, 5: 1, 6: None}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error"),
+    [
+        ({"_retry": {"nonsense": 1}}, BadPolicy),
+        ({"_dupefinder": {}}, BadWorkflow),
+        ({"_recovery": {}}, ConflictingOptions),
+        ({"_priority": "high"}, BadDocument),
+        ({"spec.x": 1}, BadQuery),
+        ({"input.cutoff.x": 1}, BadQuery),
+    ],
+)
+def test_inputs_that_cannot_be_change_nothing(
+    launchpad: LaunchPad, fill: Callable[..., None], inputs: Any, error: type[Exception]
+):
+    fill(failed_chain(specs={"B": {"input": {"cutoff": 400}}}))
+    before = documents(launchpad)
+    with pytest.raises(error):
+        launchpad.rerun(Selection(fw_ids=(2,)), inputs=inputs)
+    assert documents(launchpad) == before

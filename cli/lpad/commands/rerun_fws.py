@@ -9,6 +9,9 @@ With --scope only or upstream, and with --select, what is completed below stays,
 lpad accept takes the mark off. --scope all and failed are about the whole workflows of what is chosen; --select and --exclude
 choose within these workflows.
 
+With --as-new the workflow stays as it is: what would run again becomes a new workflow, linked to it, that reuses the results
+above; lpad lineage shows both. --set, --priority, --category and --to-worker change the specs of what is chosen in the same step.
+
 Examples:
   lpad rerun_fws -i 3,7-9
   lpad rerun_fws -s FIZZLED --dry-run
@@ -17,6 +20,8 @@ Examples:
   lpad rerun_fws -f ids.txt --meta project=oxides --yes
   lpad rerun_fws -i 3 --scope only
   lpad rerun_fws --wf 3 --select 'relax*' --exclude report --dry-run
+  lpad rerun_fws -i 3 --scope failed --as-new
+  lpad rerun_fws -s FIZZLED --set input.cutoff=500 --priority 10
 """
 
 from __future__ import annotations
@@ -30,7 +35,10 @@ from lpad import changing, confirmation, options, output, scoping, session
 
 def configure(parser: argparse.ArgumentParser) -> None:
     options.add_selection(parser)
-    scoping.add_scope(parser.add_argument_group("how far"))
+    group = parser.add_argument_group("how far")
+    scoping.add_scope(group)
+    scoping.add_new_workflow(group)
+    scoping.add_inputs(parser.add_argument_group("with other inputs"))
     group = parser.add_argument_group("how they start")
     group.add_argument(
         "--task-level", action="store_true", help="resume at the task that failed, with what the earlier ones stored"
@@ -74,8 +82,9 @@ def run(args: argparse.Namespace) -> int:
     selection = _read_selection(args)
     wishes = scoping.read_scope(args) | {
         name: getattr(args, name)
-        for name in ("task_level", "recover_mode", "clear_recovery", "running", "revive_held", "keep_budget")
+        for name in ("task_level", "recover_mode", "clear_recovery", "running", "revive_held", "keep_budget", "as_new")
     }
+    wishes["inputs"] = scoping.read_inputs(args)
     wishes["launch_ids"] = tuple(args.launch_id or ())
     _check_wishes(args, len(selection.fw_ids))
     options.is_confirmed(args)

@@ -6,13 +6,15 @@ of the fireworks below them is taken out, so that nothing of it is read.
 
 With --scope or --select it is any part of the workflow instead: all of it from scratch (--scope all), from failure (--scope
 failed), or what --select or -i chooses, else the firework ID itself: with all below it (--scope downstream), with all above it
-(upstream) or alone (only; the default with --select). What is completed below the last two stays, and is marked as stale.
+(upstream) or alone (only; the default with --select). What is completed below the last two stays, and is marked as stale. With
+--as-new all stays as it is: the part becomes a new workflow, linked to this one, that reuses the results above it.
 
 Examples:
   lpad rerun_wflow 12
   lpad rerun_wflow 12 -i 14,17 --dry-run
   lpad rerun_wflow 12 --scope failed
   lpad rerun_wflow 12 --select 'unreliable*'
+  lpad rerun_wflow 12 --scope failed --as-new
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     ids = "rerun these fireworks of the workflow too"
     parser.add_argument("-i", "--fw_id", nargs="+", action="extend", default=[], metavar="ID", help=ids)
     scoping.add_scope(parser, "the final stage alone; with --select only")
+    scoping.add_new_workflow(parser)
     parser.add_argument("--running", action="store_true", help="also what is running; late results are not used")
     parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
@@ -50,11 +53,13 @@ def run(args: argparse.Namespace) -> int:
     if any(scope.values()):
         _check_chosen(args)
         selection = Selection(fw_ids=fw_ids, workflows=(args.id,)) if fw_ids else Selection(fw_ids=(args.id,))
+    elif args.as_new:
+        raise ConflictingOptions("--as-new does not say what is run again.", hint="Add --scope all, --scope failed or --select.")
     with session.open_launchpad(args) as launchpad:
 
         def rerun(**more: Any) -> Report:
             if any(scope.values()):
-                return launchpad.rerun(selection, **scope, running=args.running, **more)
+                return launchpad.rerun(selection, **scope, running=args.running, as_new=args.as_new, **more)
             return launchpad.rerun_aggregate(args.id, fw_ids=fw_ids, running=args.running, **more)
 
         if fw_ids and selection.workflows and (foreign := set(fw_ids).difference(launchpad.select_fw_ids(selection))):

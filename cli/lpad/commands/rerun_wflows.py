@@ -7,6 +7,7 @@ Examples:
   lpad rerun_wflows -i 3
   lpad rerun_wflows -n 'screening*' --failed --dry-run
   lpad rerun_wflows -s FIZZLED --failed --task-level --copy-data
+  lpad rerun_wflows -n 'screening*' --as-new
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 
 from launchpad.errors import ConflictingOptions
-from lpad import changing
+from lpad import changing, scoping
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     changing.add_task_level(group)
     group.add_argument("--clear-recovery", action="store_true", help="start from scratch, forgetting where to resume")
     changing.add_keep_budget(group)
+    scoping.add_new_workflow(group)
     changing.add_running(parser)
     parser.add_argument("--revive-held", action="store_true", help="also what a person paused or defused")
 
@@ -32,5 +34,5 @@ def run(args: argparse.Namespace) -> int:
     changing.check_task_level(args)
     if args.task_level and not args.failed:
         raise ConflictingOptions("--task-level resumes what failed; without --failed everything is rerun.", hint="Add --failed.")
-    names = ("failed", "task_level", "recover_mode", "clear_recovery", "running", "revive_held", "keep_budget")
+    names = ("failed", "task_level", "recover_mode", "clear_recovery", "running", "revive_held", "keep_budget", "as_new")
     return changing.workflows(args, lambda launchpad: launchpad.rerun, **{name: getattr(args, name) for name in names})
