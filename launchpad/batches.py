@@ -198,6 +198,7 @@ class _Batch:
             operation=self.operation.word,
             rerun_id=self.report.rerun_id,
             dry_run=self.report.dry_run,
+            reserve_ids=not self.report.dry_run or bool(self.report.plan_id),
             before_apply=self._look_again,
         )
         if self.report.plan_id:
