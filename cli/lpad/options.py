@@ -79,6 +79,11 @@ def add_selection(
     add("-i", "--fw_id", **ids, help="ids: 7, a list 1,4,9, a range 4-9; several may follow; - reads them from a pipe")
     add("-f", "--ids-from", **several, metavar="FILE", help="further ids: from a file, - from a pipe, as -d ids prints them")
     add("--wf", **ids, help="what is in the workflows of these fireworks")
+    add(
+        "--root",
+        **ids,
+        help="what is in the families of these fireworks' workflows: reruns of one another, as lpad lineage shows",
+    )
     add("-n", "--name", **several, metavar="NAME", help="a name; it may have wild cards: 'relax*' (can be repeated)")
     states = f"states, in any letter case: {', '.join(STATES)}; several with commas"
     add("-s", "--state", **several, metavar="STATE", help=states)
@@ -166,6 +171,7 @@ def read_selection(args: argparse.Namespace) -> Selection:
         until=read_moment(args.until, now, "--until"),
         metadata=parse_metadata(args.meta or ()),
         stale=args.stale,
+        families=read_ids(args.root, (), "--root") if args.root else (),
         everything=args.all,
         limit=args.max if args.ordered else 0,
         sort=order[0] if order else None,

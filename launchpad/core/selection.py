@@ -51,6 +51,7 @@ class Selection:
     any_attempt: the seven before speak of any one attempt, archived or active, that has all of it
     since, until: `updated_on` lies at or after, and before; aware
     metadata: values of the workflow's metadata by path, dots between nested keys; a list holds what is among its items
+    families: only what belongs to the families of these fireworks' workflows: with which each began, and all reruns of it
     stale: what keeps a result made from an earlier one of something above it (of workflows: those that hold such a firework)
     limit, sort: only so many, the first in this order: (field, 1 or -1), one of SORT_FIELDS; 0 and None without
 
@@ -80,6 +81,7 @@ class Selection:
     until: dt.datetime | None = None
     metadata: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     stale: bool = False
+    families: tuple[int, ...] = ()
     limit: int = 0
     sort: tuple[str, int] | None = None
 
@@ -109,6 +111,7 @@ class Selection:
         metadata: Mapping[str, Any] | None = None,
         failed: bool = False,
         stale: bool = False,
+        family: int | Sequence[int] = (),
         limit: int = 0,
         sort: str | tuple[str, int] | None = None,
     ) -> Selection:
@@ -141,6 +144,7 @@ class Selection:
             until=_moment(until, now, "until"),
             metadata={path: (value,) for path, value in (metadata or {}).items()},
             stale=stale,
+            families=_ids(family),
             limit=limit,
             sort=_order(sort),
         )
@@ -196,7 +200,7 @@ class Selection:
     @property
     def speaks_of_workflows(self) -> bool:
         """Whether something is said of the workflow that a firework belongs to."""
-        return bool(self.workflows or self.metadata)
+        return bool(self.workflows or self.metadata or self.families)
 
     @property
     def may_change(self) -> bool:
@@ -243,6 +247,7 @@ class Selection:
             ("--until", self.until and self.until.isoformat()),
             *(("--meta", f"{path}={shorten(str(value))}") for path, values in self.metadata.items() for value in values),
             ("--stale", self.stale),
+            ("--root", shorten_ids(self.families)),
             ("--all", self.everything),
             ("--limit", self.limit),
             ("--sort" if self.sort and self.sort[1] > 0 else "--rsort", self.sort and self.sort[0]),

@@ -22,6 +22,7 @@ from launchpad.store.selecting import (
     order_of,
     select_fw_ids,
     select_workflow_ids,
+    with_roots,
 )
 from launchpad.store.selection_queries import firework_query, workflow_query
 from launchpad.store.sorting import find_sorted
@@ -34,6 +35,7 @@ def find_fireworks(
     store: Store, selection: Selection, fields: Sequence[str] | None, *, sort: Sort = (), limit: int = 0
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield the fireworks selected, some hundred at a time; by id if no `sort` is given. `fields`: None for all."""
+    selection = with_roots(store.backend, selection)
     limit, order = least(limit, selection.limit), order_of(selection, sort) or [("fw_id", 1)]
     if not is_plain(selection):
         for ids in select_fw_ids(store.backend, selection, sort=order, limit=limit):
@@ -52,6 +54,7 @@ def find_workflows(
 
     So in the order they were added: an `_id` tells that only to the second, or within one process.
     """
+    selection = with_roots(store.backend, selection)
     limit, order = least(limit, selection.limit), by_nodes(order_of(selection, sort)) or [("nodes", 1)]
     if not is_plain_of_workflows(selection):
         projection = dict.fromkeys(fields, 1) if fields is not None else None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from launchpad.core.changes import FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.core.lineage import LINEAGE, root_of
 from launchpad.core.selection import Selection
 from launchpad.store.attempts import ids_by_attempts, with_attempts
 from launchpad.store.backend import Backend, Sort
@@ -41,6 +42,7 @@ def select_fw_ids(
     Without an order, here or in the selection, they come in that of the ids given, else by id, launch or workflow.
     What is changed between two batches cannot come again, unless an order without a limit is asked for. Raises BadQuery.
     """
+    selection = with_roots(backend, selection)
     limit, sort = least(limit, selection.limit), order_of(selection, sort)
     if not sort:
         yield from _at_most(_ids(backend, selection, batch), limit)
@@ -56,10 +58,21 @@ def select_fw_ids(
 
 def count_fireworks(backend: Backend, selection: Selection, *, limit: int = 0) -> int:
     """Return how many fireworks are selected, counting at most `limit` if given."""
-    limit = least(limit, selection.limit)
+    selection, limit = with_roots(backend, selection), least(limit, selection.limit)
     if not is_plain(selection):
         return sum(len(ids) for ids in _at_most(_ids(backend, selection, BATCH), limit))
     return backend.count(FIREWORKS, firework_query(selection), limit=limit)
+
+
+def with_roots(backend: Backend, selection: Selection) -> Selection:
+    """Return a selection whose families are named by their roots, not by any firework of theirs."""
+    if not selection.families:
+        return selection
+    named = id_condition("nodes", selection.families)
+    found = list(backend.find(WORKFLOWS, named, fields={"nodes": 1, f"metadata.{LINEAGE}": 1}))
+    roots = {root_of(workflow.get("metadata"), min(workflow["nodes"])) for workflow in found}
+    held = {fw_id for workflow in found for fw_id in workflow["nodes"]}
+    return replace(selection, families=tuple(sorted(roots | (set(selection.families) - held))))
 
 
 def is_plain(selection: Selection, most: int = BATCH) -> bool:
@@ -105,7 +118,7 @@ def _way(backend: Backend, selection: Selection) -> str:
     """Return by what the fireworks are found: "given", "workflows", "launches", "attempts" or "fireworks"."""
     if selection.fw_ids:
         return "given"
-    if selection.workflows:
+    if selection.workflows or selection.families:
         return "workflows"
     if selection.speaks_of_launches:
         return "launches"
@@ -211,6 +224,7 @@ def select_workflow_ids(
 
     Of launches and attempts one firework in the workflow is enough.
     """
+    selection = with_roots(backend, selection)
     limit, sort = least(limit, selection.limit), order_of(selection, sort)
     found = _workflows(backend, selection, batch, among)
     if sort:
@@ -220,7 +234,7 @@ def select_workflow_ids(
 
 def count_workflows(backend: Backend, selection: Selection, *, limit: int = 0) -> int:
     """Return how many workflows are selected, counting at most `limit` if given."""
-    limit = least(limit, selection.limit)
+    selection, limit = with_roots(backend, selection), least(limit, selection.limit)
     if not is_plain_of_workflows(selection):
         return sum(len(ids) for ids in _at_most(_workflows(backend, selection, BATCH, None), limit))
     return backend.count(WORKFLOWS, workflow_query(selection), limit=limit)
@@ -240,7 +254,16 @@ def _firework_part(selection: Selection) -> Selection | None:
     """Return what a selection of workflows says of their fireworks, None if nothing."""
     if not (selection.qid or selection.launches_mode or selection.stale or selection.speaks_of_attempts):
         return None
-    own = {"fw_ids": (), "nothing": False, "names": (), "workflows": (), "metadata": {}, "since": None, "until": None}
+    own = {
+        "fw_ids": (),
+        "nothing": False,
+        "names": (),
+        "workflows": (),
+        "metadata": {},
+        "families": (),
+        "since": None,
+        "until": None,
+    }
     of_launches = {} if selection.launches_mode else {"states": (), "query": None}
     return replace(selection, **own, **of_launches, limit=0, sort=None)  # type: ignore[arg-type]
 

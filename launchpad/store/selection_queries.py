@@ -8,6 +8,7 @@ from typing import Any
 from bson import ObjectId
 
 from launchpad.core.causekinds import LOST
+from launchpad.core.lineage import LINEAGE
 from launchpad.core.querytext import check_query
 from launchpad.core.queryvalues import ObjectIdText
 from launchpad.core.selection import Selection
@@ -52,6 +53,9 @@ def workflow_query(selection: Selection) -> Query:
 def of_workflows(selection: Selection) -> Query:
     """Return the query on `workflows` for what a selection of fireworks says of their workflows; {} if nothing."""
     conditions = [id_condition("nodes", selection.workflows)] if selection.workflows else []
+    if selection.families:
+        roots = _one_of(selection.families)
+        conditions.append({"$or": [{f"metadata.{LINEAGE}.root": roots}, {"nodes": roots}]})
     for path, values in selection.metadata.items():
         alternatives: list[Query] = [{f"metadata.{path}": {"$eq": value}} for value in values]
         conditions.append(alternatives[0] if len(alternatives) == 1 else {"$or": alternatives})
