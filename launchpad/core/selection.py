@@ -290,7 +290,7 @@ def _order(sort: str | tuple[str, int] | None) -> tuple[str, int] | None:
 
 #: The fields that documents have at their top level, by collection.
 _FIELDS = {
-    "fireworks": "fw_id name state spec created_on updated_on launches archived_launches _id",
+    "fireworks": "fw_id name state spec created_on updated_on launches archived_launches stale _id",
     "workflows": "name state nodes links parent_links fw_states metadata created_on updated_on locked _id",
     "launches": """launch_id fw_id state action state_history launch_dir host ip fworker trackers time_start time_end runtime_secs
         reservedtime_secs lease cause failure usage pending _id""",

@@ -102,13 +102,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read_selection(args: argparse.Namespace) -> Selection:
-    selection = options.read_selection(args)
-    if (args.select or args.exclude) and selection.is_empty:
+    try:
+        return options.read_changed(args)
+    except EmptySelection:
+        if not (args.select or args.exclude):
+            raise
         raise EmptySelection(
             "--select and --exclude choose within workflows, and none is given.",
             hint="Give one with --wf ID, or lpad rerun_wflow ID.",
-        )
-    return options.read_changed(args)
+        ) from None
 
 
 def _check_wishes(args: argparse.Namespace, ids: int) -> None:
