@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from launchpad.config import find_batch_job
 from launchpad.core.causes import verdict_of
 from launchpad.core.changes import LAUNCHES, Plan
 from launchpad.core.documents import EMPTY_ACTION, action_of, iso
@@ -270,7 +271,9 @@ class Working(Ending):
 
     def _lease(self) -> dict[str, Any]:
         expires = self.store.now() + dt.timedelta(seconds=self.settings.lease_seconds)
-        return {"token": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid(), "expires": expires}
+        job = find_batch_job()
+        lease = {"token": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid(), "expires": expires}
+        return lease | ({"job": job.id} if job else {})
 
     def _start_reserved(self, candidate: Mapping[str, Any], launch_dir: str | os.PathLike[str]) -> dict[str, Any] | None:
         """Let the reservation of a firework become its run: the launch keeps its id and the queue's."""

@@ -72,6 +72,7 @@ class Detecting(Operating):
             state: str = RUNNING,
         ) -> tuple[Firework, int] | tuple[None, None]: ...
         def recover(self) -> list[str]: ...
+        def note_struck_hosts(self, hosts: Collection[str]) -> None: ...
 
     def find_lost_runs(
         self,
@@ -124,6 +125,7 @@ class Detecting(Operating):
             if launch["state"] == RUNNING and _heard(launch) == run_of[launch["launch_id"]].last_heard
         ]
         ended = losing.end_unheard(self.store, ends) if ends else set()
+        self.note_struck_hosts({run.host for run in runs if run.launch_id in ended and run.host})
         states, locked = self._follow_lost(ended)
         losing.followed(self.store, [launch_id for launch_id in ended if run_of[launch_id].fw_id not in locked])
         return [_told(run, run.launch_id in ended, states.get(run.fw_id, run.state)) for run in runs]

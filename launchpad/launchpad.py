@@ -19,6 +19,7 @@ from launchpad.describing import Describing
 from launchpad.detecting import Detecting
 from launchpad.errors import UsageError
 from launchpad.explaining import Explaining
+from launchpad.hearing import Hearing
 from launchpad.holding import Holding
 from launchpad.moving import Moving
 from launchpad.notifying import Notifying
@@ -52,6 +53,7 @@ class LaunchPad(
     Analysing,
     Adding,
     Detecting,
+    Hearing,
     Supervising,
     Notifying,
     Operating,

@@ -5,19 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from launchpad.batches import Batching, Operation, Targets
 from launchpad.core.changes import Outcome, Plan
+from launchpad.core.documents import iso
 from launchpad.core.launches import UNDECIDED, ended_fields, failed_action
 from launchpad.core.losses import plan_return
+from launchpad.core.neighbours import struck
+from launchpad.core.outside import with_evidence
 from launchpad.core.rerun import RerunOptions
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import FIZZLED, HELD
 from launchpad.errors import StoreUnreachable
-from launchpad.store import claiming, leases
+from launchpad.store import claiming, leases, witnesses
 from launchpad.store.changing import Changed
 from launchpad.store.duplicates import fireworks_listing, fireworks_with_launches
 from launchpad.store.journal import help_entries
@@ -33,6 +36,9 @@ logger = logging.getLogger("launchpad")
 
 #: A launch that no firework lists, and whose lease ran out this long ago, belongs to a check-out that never came to be.
 FORGOTTEN_AFTER = dt.timedelta(hours=1)
+
+#: With a lost run are compared those on its host that ended since then: a run may be found lost minutes after it was.
+LATELY = dt.timedelta(hours=1)
 
 #: How many lost runs are brought back by one command of the history.
 LOST_AT_ONCE = 500
@@ -118,6 +124,15 @@ class Recovering(Batching):
         now = self.store.now()
         ends = [(launch, _lost_fields(launch, now)) for launch in leases.expired(self.store, now)]
         leases.end_expired(self.store, ends)
+        self.note_struck_hosts({str(launch.get("host")) for launch, _ in ends if launch.get("host")})
+
+    def note_struck_hosts(self, hosts: Collection[str]) -> None:
+        """Note with runs that came to their ends at once, of several jobs on one of these hosts, that it was the host."""
+        ended = witnesses.ended_on(self.store, hosts, self.store.now() - LATELY) if hosts else {}
+        for launch_id, entry in struck(launch for launch, _ in ended.values()).items():
+            launch, collection = ended[launch_id]
+            evidence = {**entry, "at": iso(self.store.now())}
+            witnesses.add_evidence(self.store, collection, launch, with_evidence(launch, evidence))
 
     def _bring_back_alone(self, launch: Mapping[str, Any]) -> list[str]:
         try:
@@ -203,6 +218,8 @@ def _lost_fields(launch: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
 
 
 def _lost_text(cause: Mapping[str, Any]) -> str:
+    if cause.get("reported"):
+        return f"The run was lost: {cause['reported']}."
     where, heard = f"{cause.get('host')} (process {cause.get('pid')})", cause.get("last_heard")
     return f"The run was lost: nothing was heard of {where} since {heard}."
 

@@ -38,6 +38,7 @@ CAUSES = {
     "database": "because the database was away for too long",
     "refused": "because what its tasks returned could not be stored",
     "lost": "because nothing was heard of its worker any more",
+    "told": "as was reported from outside",
     "document": "because something in the firework keeps it from being started",
 }
 

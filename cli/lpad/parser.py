@@ -59,6 +59,7 @@ COMMANDS = (
     "apply",
     "history",
     "undo",
+    "event",
     "detect_lostruns",
     "detect_unreserved",
     "get_qids",

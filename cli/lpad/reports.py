@@ -27,6 +27,7 @@ DONE = {
     "undo": "restored",
     "refresh": "refreshed",
     "detect": "declared lost",
+    "event": "explained",
 }
 
 #: Commands that report on workflows as a whole.

@@ -26,11 +26,12 @@ LONGEST_MESSAGE = 300
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: its name, the cause that it finds, and when."""
+    """A rule: its name, the cause that it finds, and when. weak: whether who saw more may say something else."""
 
     name: str
     cause: str
     holds: Callable[[Evidence], bool]
+    weak: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,10 @@ def classify(evidence: Evidence) -> Rule | None:
 
 def _scheduler(*states: str) -> Callable[[Evidence], bool]:
     return lambda known: known.scheduler_state.startswith(states)
+
+
+def _told(cause: str) -> Callable[[Evidence], bool]:
+    return lambda known: known.told == cause
 
 
 def _kind(*kinds: str) -> Callable[[Evidence], bool]:
@@ -150,7 +155,14 @@ RULES = (
     Rule("scheduler-timeout", "walltime", _scheduler("TIMEOUT", "DEADLINE")),
     Rule("scheduler-node", "node", _scheduler("NODE_FAIL", "BOOT_FAIL", "PREEMPTED")),
     Rule("scheduler-cancelled", "cancelled", _scheduler("CANCELLED", "REVOKED")),
-    Rule("lost-run", "node", _kind(LOST)),
+    Rule("told-oom", "oom", _told("oom")),
+    Rule("told-walltime", "walltime", _told("walltime")),
+    Rule("told-cancelled", "cancelled", _told("cancelled")),
+    Rule("told-node", "node", _told("node")),
+    Rule("told-disk", "disk", _told("disk")),
+    Rule("told-network", "network", _told("network")),
+    Rule("several-on-host", "node", lambda known: bool(known.neighbours), weak=True),
+    Rule("lost-run", "node", _kind(LOST), weak=True),
     Rule("cgroup-oom", "oom", _killed_for_memory),
     Rule(
         "slurm-oom-words",
@@ -162,10 +174,10 @@ RULES = (
     ),
     Rule("slurm-node-words", "node", _says(r"DUE TO (?:NODE FAILURE|PREEMPTION)|srun: error: Node failure on")),
     Rule("slurm-cancelled-words", "cancelled", _says(r"\*\*\* (?:JOB|STEP) \S+ (?:ON \S+ )?CANCELLED AT")),
-    Rule("job-time-over", "walltime", _near_the_end),
+    Rule("job-time-over", "walltime", _near_the_end, weak=True),
     Rule("cpu-time-over", "walltime", lambda known: known.signal == CPU_TIME),
-    Rule("worker-stopped", "cancelled", lambda known: known.kind == "signal" and known.to_worker),
-    Rule("database-away", "network", _kind("database")),
+    Rule("worker-stopped", "cancelled", lambda known: known.kind == "signal" and known.to_worker, weak=True),
+    Rule("database-away", "network", _kind("database"), weak=True),
     Rule("memory-error", "oom", _raised("MemoryError", "_ArrayMemoryError")),
     Rule("memory-errno", "oom", _errno("ENOMEM")),
     Rule(
@@ -197,8 +209,8 @@ RULES = (
     Rule("cannot-begin", "code", _kind("preparation", "document", "refused")),
     Rule("task-exception", "code", _is_exception),
     Rule("program-exception", "code", lambda known: known.passes_on and _quotes_exception(known)),
-    Rule("ended-by-signal", "signal", lambda known: known.signal is not None),
-    Rule("ended-with-code", "exit_code", lambda known: known.exit_code is not None),
+    Rule("ended-by-signal", "signal", lambda known: known.signal is not None, weak=True),
+    Rule("ended-with-code", "exit_code", lambda known: known.exit_code is not None, weak=True),
 )
 
 

@@ -16,7 +16,7 @@ LARGEST_SIGNAL = 64
 
 #: The fields of a launch that evidence is gathered from.
 EVIDENCE_FIELDS = (
-    *("launch_id", "fw_id", "state", "host", "launch_dir", "cause", "failure", "time_end", "action.gridfs_id"),
+    *("launch_id", "fw_id", "state", "host", "launch_dir", "cause", "told", "failure", "time_end", "action.gridfs_id"),
     *("action.stored_data._exception._stacktrace", "action.stored_data._message", "action.stored_data._task._fw_name"),
     *("action.stored_data._exception._details.returncode", "action.stored_data._exception._details.command"),
     "action.stored_data._task_n",
@@ -43,6 +43,7 @@ class Evidence:
     message: the exception's, its first line; said: the lines of all messages; last_words: the last of these, and the exception's
     oom_kills: by how many the kernel's count of processes killed for memory rose in the cgroup, None where it cannot be seen
     seconds_left: of the batch job, when its worker was asked to stop; scheduler_state: what a batch system calls the end
+    told: the cause that somebody told from outside; neighbours: launches of other jobs that ended at once on the same host
     """
 
     kind: str = ""
@@ -60,6 +61,8 @@ class Evidence:
     oom_kills: int | None = None
     seconds_left: float | None = None
     scheduler_state: str = ""
+    told: str = ""
+    neighbours: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
 
     @property
@@ -79,7 +82,8 @@ def evidence_of(launch: Mapping[str, Any]) -> Evidence:
     final = _final(raised)
     code = _exit_code(cause, details, final)
     errnos = cause.get("errnos")
-    scheduler = _mapping(cause.get("scheduler"))
+    told = told_of(launch)
+    states = [_text(_mapping(cause.get("scheduler")).get("state")), *(_text(entry.get("state")) for entry in told)]
     said = [line for one in raised for line in (*([one.class_name] if one.role == "inner" else []), *one.message)]
     return Evidence(
         kind=_text(cause.get("kind")),
@@ -96,11 +100,19 @@ def evidence_of(launch: Mapping[str, Any]) -> Evidence:
         stacktrace=trace,
         oom_kills=number(cause.get("oom_kills")),
         seconds_left=_seconds(cause.get("seconds_left")),
-        scheduler_state=_text(scheduler.get("state")).upper(),
+        scheduler_state=next((state.upper() for state in states if state), ""),
+        told=next((_text(entry["cause"]) for entry in reversed(told) if entry.get("cause")), ""),
+        neighbours=next((tuple(entry["launches"]) for entry in told if isinstance(entry.get("launches"), list)), ()),
         names=tuple(
             name for name in (_text(launch.get("host")), _text(launch.get("launch_dir")), _text(cause.get("host"))) if name
         ),
     )
+
+
+def told_of(launch: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what was told from outside of how a launch ended, the oldest first."""
+    told = launch.get("told")
+    return [entry for entry in told if isinstance(entry, Mapping)] if isinstance(told, list) else []
 
 
 def number(value: Any) -> int | None:

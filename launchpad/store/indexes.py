@@ -45,6 +45,8 @@ INDEXES: dict[str, tuple[Index, ...]] = {
         _on("fworker.name"),
         _on("state_history.reservation_id"),
         _on("lease.expires"),
+        # The batch system's job, where there is one.
+        _on("lease.job", sparse=True),
         # Ends that were stored, but have not reached the workflow: nearly always none.
         _on("pending", sparse=True),
     ),
@@ -54,6 +56,7 @@ INDEXES: dict[str, tuple[Index, ...]] = {
         _on("archived.fw_ids"),
         _on("archived.rerun"),
         _on("archived.on"),
+        _on("lease.job", sparse=True),
         _on("state_history.reservation_id"),
     ),
     WORKFLOWS: (

@@ -35,6 +35,12 @@ def script(code, said="", **cause):
 KILLED = {"kind": "signal", "signal": 9, "to": "task"}
 STOPPED = {"kind": "signal", "signal": 15, "to": "worker"}
 
+
+def told(entry):
+    """What a worker saw end by a signal, and of which somebody else knows more."""
+    return {**launch(SENTENCE, KILLED), "told": [entry]}
+
+
 KNOWN = {
     "scheduler-oom": (launch(SENTENCE, {**KILLED, "scheduler": {"state": "OUT_OF_MEMORY"}}), "oom"),
     "scheduler-timeout": (launch(SENTENCE, {**KILLED, "scheduler": {"state": "TIMEOUT"}}), "walltime"),
@@ -84,6 +90,8 @@ KNOWN = {
         launch("launchpad.errors.BadTask: PyTask x: the spec has no key 'a', which its inputs name."),
         "missing_input",
     ),
+    **{f"told-{cause}": (told({"cause": cause}), cause) for cause in ("oom", "walltime", "cancelled", "node", "disk", "network")},
+    "several-on-host": (told({"by": "neighbours", "launches": [2, 3]}), "node"),
     "cannot-begin": (launch("BadTask: there is no task 'X'.", {"kind": "preparation"}), "code"),
     "task-exception": (launch("KeyError: 'energy'", {"kind": "exception", "exception": "KeyError"}), "code"),
     "program-exception": (

@@ -30,6 +30,7 @@ NOT_RUN: dict[str, int] = {
     "README.md": 2,
     "quickstart.md": 1,
     "supervising.md": 4,
+    "webhooks.md": 3,
     "workers.md": 1,
 }
 
