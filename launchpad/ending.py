@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from launchpad.core.causes import judge
 from launchpad.core.changes import LAUNCHES, Plan
 from launchpad.core.documents import action_of
-from launchpad.core.launches import TOLD, ended_fields, failed_action
+from launchpad.core.launches import ended_fields, failed_action
 from launchpad.core.refresh import plan_refresh
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import COMPLETED, ENDED, FIZZLED
@@ -114,7 +114,7 @@ class Ending:
         # It was declared lost meanwhile: but here is what it did, and nobody has run it again.
         was_lost = launch["state"] == FIZZLED and (launch.get("cause") or {}).get("kind") == "lost"
         is_same = (launch.get("lease") or {}).get("token") == document["token"] and "archived" not in launch
-        if is_same and (launch.get("cause") or {}).get("kind") == TOLD:
+        if is_same and (launch.get("cause") or {}).get("kind") == "told":
             raise Fenced(launch_id=launch["launch_id"])
         if is_same and launch["state"] in ENDED and not was_lost:
             self.follow_up([launch["launch_id"]])  # it was taken in before

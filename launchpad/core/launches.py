@@ -13,9 +13,6 @@ from launchpad.core.states import FIZZLED, RUNNING
 #: In the place of True in a launch's `pending`: it was lost, and it is still to be decided whether its firework runs again.
 UNDECIDED = "rerun"
 
-#: The kind of cause of a run whose end somebody told from outside.
-TOLD = "told"
-
 
 def new_launch(
     launch_id: int,

@@ -14,7 +14,7 @@ from typing import Any
 from launchpad.core.causes import RULES, judge, verdict_of
 from launchpad.core.documents import iso, read_time
 from launchpad.core.evidence import told_of
-from launchpad.core.launches import TOLD, UNDECIDED, ended_fields, failed_action
+from launchpad.core.launches import UNDECIDED, ended_fields, failed_action
 from launchpad.core.liveness import last_heartbeat
 from launchpad.core.states import FIZZLED, RUNNING
 from launchpad.errors import BadDocument
@@ -208,7 +208,7 @@ def _end(launch: Mapping[str, Any], entry: Mapping[str, Any], now: dt.datetime) 
     lease = launch.get("lease") or {}
     said = _said(entry)
     heard = last_heartbeat(launch)
-    cause: dict[str, Any] = {"kind": TOLD, "host": launch.get("host"), "pid": lease.get("pid"), "reported": said}
+    cause: dict[str, Any] = {"kind": "told", "host": launch.get("host"), "pid": lease.get("pid"), "reported": said}
     text = f"The end of the run was reported: {said}."
     whole = {**launch, "told": told}
     fields = ended_fields(whole, FIZZLED, failed_action("the end of the run was reported", text), now, cause)

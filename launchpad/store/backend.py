@@ -73,11 +73,16 @@ class WriteResult:
 
 @dataclass(frozen=True)
 class Index:
-    """One index. `fields` are (dotted path, 1 or -1); `partial` restricts a unique index to documents holding these fields."""
+    """One index. `fields` are (dotted path, 1 or -1).
+
+    sparse: it leaves out documents without the field; partial: it holds only documents with these values, (path, value), and
+    serves only queries that ask for them. Where both are said, a database does the one that it can.
+    """
 
     fields: tuple[tuple[str, int], ...]
     unique: bool = False
     sparse: bool = False
+    partial: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass

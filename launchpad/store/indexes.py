@@ -6,16 +6,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.core.states import FIZZLED
 from launchpad.errors import ConfigurationError
 from launchpad.store.backend import Index
 from launchpad.store.names import ENTRIES, NOTIFICATIONS, RERUNS
 
 
-def _on(*paths: str, unique: bool = False, sparse: bool = False) -> Index:
+def _on(*paths: str, unique: bool = False, sparse: bool = False, partial: tuple[tuple[str, str], ...] = ()) -> Index:
     """Return an index; "-path" sorts downwards."""
     fields = tuple((path.removeprefix("-"), -1 if path.startswith("-") else 1) for path in paths)
-    return Index(fields, unique=unique, sparse=sparse)
+    return Index(fields, unique=unique, sparse=sparse, partial=partial)
 
+
+#: What failed, by why: nothing of it is written for the others.
+_FAILURES = tuple(_on(path, sparse=True, partial=(("state", FIZZLED),)) for path in ("failure.cause", "failure.signature"))
 
 INDEXES: dict[str, tuple[Index, ...]] = {
     FIREWORKS: (
@@ -49,6 +53,7 @@ INDEXES: dict[str, tuple[Index, ...]] = {
         _on("lease.job", sparse=True),
         # Ends that were stored, but have not reached the workflow: nearly always none.
         _on("pending", sparse=True),
+        *_FAILURES,
     ),
     ARCHIVED_LAUNCHES: (
         _on("launch_id", unique=True),
@@ -56,6 +61,7 @@ INDEXES: dict[str, tuple[Index, ...]] = {
         _on("archived.fw_ids"),
         _on("archived.rerun"),
         _on("archived.on"),
+        *_FAILURES,
         _on("lease.job", sparse=True),
         _on("state_history.reservation_id"),
     ),

@@ -163,7 +163,7 @@ def new_signatures(store: Store, signatures: Iterable[str], inside: Collection[i
 
 def _seen_outside(store: Store, signature: str, inside: Collection[int]) -> bool:
     for collection in (LAUNCHES, ARCHIVED_LAUNCHES):
-        for launch in store.backend.find(collection, {SIGNATURE: signature}, fields={"fw_id": 1}):
+        for launch in store.backend.find(collection, {"state": FIZZLED, SIGNATURE: signature}, fields={"fw_id": 1}):
             if launch["fw_id"] not in inside:
                 return True
     return False

@@ -6,9 +6,11 @@ import datetime as dt
 
 import pytest
 
+from launchpad.core.selection import Selection
 from launchpad.errors import ConfigurationError
 from launchpad.store.backend import Backend, Index, Insert
 from launchpad.store.indexes import INDEXES, user_indexes
+from launchpad.store.selection_queries import attempt_query
 
 NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.timezone.utc)
 
@@ -45,6 +47,10 @@ def filled(backend: Backend) -> Backend:
     backend.write(
         "launches", [Insert({"launch_id": n, "fw_id": n, "state": "RUNNING", "lease": {"expires": NOON}}) for n in numbers]
     )
+    for collection in ("launches", "archived_launches"):
+        failed = {"state": "FIZZLED", "failure": {"cause": "oom", "signature": "3f2a0000"}}
+        backend.write(collection, [Insert({"launch_id": 200, "fw_id": 200, **failed})])
+    backend.write("notifications", [Insert({"state": "delivered", "on": NOON, "next_try": NOON}) for _ in numbers])
     backend.write(
         "archived_launches",
         [Insert({"launch_id": 100 + n, "fw_id": n, "archived": {"fw_ids": [n], "rerun": n, "on": NOON}}) for n in numbers],
@@ -87,6 +93,11 @@ PRIORITY = [("spec._priority", -1), ("created_on", 1)]
         ("launches", {"pending": True}, (), "pending_1"),
         ("archived_launches", {"archived.fw_ids": {"$in": [3]}}, (), "archived.fw_ids_1"),
         ("archived_launches", {"archived.rerun": 3}, (), "archived.rerun_1"),
+        ("archived_launches", {"archived.on": {"$gte": NOON}, "state": "FIZZLED"}, (), "archived.on_1"),
+        ("launches", {"lease.job": "4711"}, (), "lease.job_1"),
+        ("archived_launches", {"state": "FIZZLED", "failure.signature": "3f2a0000"}, (), "failure.signature_1"),
+        ("notifications", {"state": "waiting", "next_try": {"$lte": NOON}}, [("next_try", 1)], "state_1_next_try_1"),
+        ("notifications", {}, [("on", -1)], "on_-1"),
         ("workflows", {"nodes": 3}, (), "nodes_1"),
         ("workflows", {"nodes": {"$in": [3, 4]}}, (), "nodes_1"),
         ("workflows", {"locked.entry": {"$exists": True}}, (), "locked.entry_1"),
@@ -101,6 +112,21 @@ PRIORITY = [("spec._priority", -1), ("created_on", 1)]
 )
 def test_a_query_goes_by_its_index(filled: Backend, collection, query, sort, index) -> None:
     assert filled.index_used(collection, query, sort) == index
+
+
+@pytest.mark.mongod
+@pytest.mark.parametrize("collection", ["launches", "archived_launches"])
+@pytest.mark.parametrize(
+    "chosen", [{"signature": "3f2a"}, {"signature": ["3f2a", "77"]}, {"cause": "oom"}, {"cause": ["oom", "node"]}]
+)
+def test_failures_are_chosen_by_indexes_that_hold_nothing_else(mongo_backend: Backend, collection: str, chosen) -> None:
+    """Also where there are many, and with those of FireWorks, which keep no conclusion, beside."""
+    mongo_backend.create_indexes(collection, INDEXES[collection])
+    failed = [{"state": "FIZZLED", "failure": {"cause": "code", "signature": f"{n:08x}"}} for n in range(500)]
+    mongo_backend.write(collection, [Insert({"launch_id": n, "fw_id": n, **one}) for n, one in enumerate(failed)])
+    query = attempt_query(Selection.of(**chosen))
+    used = mongo_backend.index_used(collection, query)
+    assert used in ("failure.cause_1", "failure.signature_1")
 
 
 def test_a_query_without_an_index_is_seen(filled: Backend) -> None:

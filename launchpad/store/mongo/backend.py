@@ -385,6 +385,9 @@ class MongoBackend(Backend):
     @staticmethod
     def _create_index(target: Collection[Document], index: Index) -> None:
         options: dict[str, Any] = {name: True for name in ("unique", "sparse") if getattr(index, name)}
+        if index.partial:
+            options["partialFilterExpression"] = dict(index.partial)
+            options.pop("sparse", None)  # MongoDB knows one or the other
         try:
             target.create_index(list(index.fields), **options)
         except DuplicateKeyError:
