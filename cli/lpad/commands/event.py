@@ -5,14 +5,15 @@ it comes back as any lost run does. A run that FIZZLED for a cause that is not c
 The same event a second time changes nothing. One about a job or a host is about what runs there, and what failed within 10
 minutes.
 
-Instead of options, - reads a JSON document with their names as keys from the standard input, or a list of them.
+Instead of options, - reads a JSON document with their names as keys from the standard input, or a list of them:
+{"qid": "4711", "state": "NODE_FAIL", "id": "slurm-4711-1"}.
 
 Examples:
   lpad event --qid $SLURM_JOB_ID --state OUT_OF_MEMORY
   lpad event --host n17 --cause node --message 'power supply'
   lpad event --fw_id 12 --cause oom
   lpad event --launch_id 31 --cause walltime --at 2026-01-31T08:00:00Z
-  echo '{"qid": "4711", "state": "NODE_FAIL", "id": "slurm-4711-1"}' | lpad event -
+  lpad event -
 """
 
 from __future__ import annotations
