@@ -67,6 +67,7 @@ def test_what_a_living_owner_holds_goes_only_by_force_and_is_finished_then(lpad,
     assert result.status == 3
     assert f"is held by {HERE}:{os.getpid()}, which is alive" in result.out
     assert "locked" in pad.workflows.find_one({"nodes": 1})
+    assert "is alive" in lpad("admin", "unlock", "-lm", "-s", "FIZZLED,COMPLETED").out
     result = lpad("admin", "unlock", "-i", "2", "--force")
     assert (result.status, result.out) == (0, "The workflow of firework 1 is free: what held it was finished.\n")
     assert half_done.states() == {1: "READY", 2: "WAITING", 3: "WAITING"}
@@ -79,7 +80,7 @@ def test_what_a_dead_owner_held_is_finished_and_free(lpad, half_done, pad, gone)
     assert lpad("admin", "unlock", "-i", "1").status == 0
     assert half_done.states() == {1: "READY", 2: "WAITING", 3: "WAITING"}
     assert lpad("admin", "unlock", "-i", "1").out == "The workflow of firework 1 was not locked.\n"
-    told = lpad("admin", "unlock", "-lm", "--all", "-o", "json").json
+    told = lpad("admin", "unlock", "-i", "1", "-o", "json").json
     assert told == [{"text": "The workflow of firework 1 was not locked.", "free": True}]
     assert lpad("admin", "check").status == 0
 
