@@ -10,21 +10,25 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from launchpad.batches import Targets
 from launchpad.core.changes import Outcome, Plan
 from launchpad.core.documents import iso, read_time
 from launchpad.core.launches import ended_fields, failed_action
 from launchpad.core.liveness import is_live, last_heartbeat, run_seconds
+from launchpad.core.losses import as_if_ended, losses_in_a_row
 from launchpad.core.refresh import plan_refresh
 from launchpad.core.report import Report
+from launchpad.core.rerun import RerunOptions
 from launchpad.core.selection import Selection
 from launchpad.core.selectiontext import shorten_ids
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import FIZZLED, RESERVED, RUNNING
 from launchpad.errors import ConflictingOptions, UnknownLaunch
-from launchpad.operating import Operating
+from launchpad.operating import Operating, Rerun
 from launchpad.store import leases, losing, reading_queries
 from launchpad.store.changing import change_workflows
 from launchpad.store.duplicates import fireworks_with_launches
+from launchpad.store.snapshots import attempts_of
 
 if TYPE_CHECKING:
     from launchpad.model import Firework, FWorker
@@ -55,6 +59,17 @@ class Reservation:
     launch_id: int | None
     reservation_id: str | None
     since: dt.datetime | None
+
+
+class RerunOfLost(Rerun):
+    """A rerun of fireworks whose runs are still to be declared lost, planned as if they were. ends: fields by launch id."""
+
+    def __init__(self, options: RerunOptions, ends: Mapping[int, Mapping[str, Any]]) -> None:
+        super().__init__(options, duplicates=True)
+        self._ends = ends
+
+    def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
+        return super().plan(as_if_ended(snapshot, targets, self._ends), targets)
 
 
 class Detecting(Operating):
@@ -101,13 +116,16 @@ class Detecting(Operating):
         """Yield fireworks that are RUNNING though all their runs have ended, or they have none."""
         return (fw_ids for fw_ids in losing.running_in_vain(self.store, query) if fw_ids)
 
-    def fizzle_lost_runs(self, runs: Sequence[LostRun], *, reason: str = "") -> Report:
+    def fizzle_lost_runs(self, runs: Sequence[LostRun], *, dry_run: bool = False, reason: str = "") -> Report:
         """Declare runs lost: their launches, and fireworks that have no other, become FIZZLED with the cause "lost".
 
         A run that is heard of again in this moment is left alone. If the worker of another turns out to be alive later, its
         result is still taken in, unless the firework was rerun.
         """
-        report = Report("detect_lostruns")
+        report = Report("detect_lostruns", dry_run=dry_run)
+        if dry_run:
+            report.outcomes = [_told(run, True, FIZZLED if run.state in (RUNNING, RESERVED) else run.state) for run in runs]
+            return report
         for start in range(0, len(runs), losing.BATCH):
             if report.rerun_id is None:
                 record = {"final": "declared runs lost"}
@@ -115,6 +133,49 @@ class Detecting(Operating):
             report.outcomes += self._fizzle_batch(runs[start : start + losing.BATCH])
         self.close_record(report)
         return report
+
+    def rerun_lost_runs(
+        self,
+        runs: Sequence[LostRun],
+        *,
+        task_level: bool = False,
+        recover_mode: str | None = None,
+        dry_run: bool = False,
+        reason: str = "",
+    ) -> Report:
+        """Declare runs lost, and rerun the fireworks that ran, as `rerun` does; report on each.
+
+        What was lost so often in a row that workers no longer bring it back by themselves is rerun too, and that is said.
+        dry_run: plan what the rerun would do to fireworks that are FIZZLED then.
+        """
+        fw_ids = tuple(dict.fromkeys(run.fw_id for run in runs if run.state in (RUNNING, RESERVED)))
+        warnings = self._often_lost(runs, fw_ids)
+        declared = self.fizzle_lost_runs(runs, dry_run=dry_run, reason=reason)
+        report = Report("rerun_fws", [] if dry_run else declared.skipped, dry_run=dry_run, rerun_id=declared.rerun_id)
+        if not fw_ids:
+            return report
+        chosen = Selection(fw_ids=fw_ids)
+        if dry_run:
+            launches = losing.whole_launches(self.store, [run.launch_id for run in runs])
+            ends = {launch["launch_id"]: _lost_fields(launch, self.store.now()) for launch in launches}
+            how = self._rerun_options(task_level=task_level, recover_mode=recover_mode)
+            rerun = self.carry_out(RerunOfLost(how, ends), chosen, dry_run=True)
+        else:
+            rerun = self.rerun(chosen, task_level=task_level, recover_mode=recover_mode, reason=reason or "lost runs")
+        report.rerun_id = rerun.rerun_id
+        told = [(one, warnings.get(one.fw_id, ()) if one.role == "target" else ()) for one in rerun.outcomes]
+        report.outcomes += [replace(one, warnings=(*one.warnings, *more)) for one, more in told]
+        return report
+
+    def _often_lost(self, runs: Sequence[LostRun], fw_ids: Collection[int]) -> dict[int, tuple[str, ...]]:
+        """Return a warning for each of these fireworks that was lost too often to be brought back by itself."""
+        going = {run.launch_id for run in runs}
+        said: dict[int, tuple[str, ...]] = {}
+        for fw_id, attempts in attempts_of(self.store, fw_ids).items():
+            losses = 1 + losses_in_a_row(one for one in attempts if one["launch_id"] not in going)
+            if losses > max(self.settings.lost_reruns, 1):
+                said[fw_id] = (f"it was lost {losses} times in a row; workers do not bring it back by themselves any more",)
+        return said
 
     def _fizzle_batch(self, runs: Sequence[LostRun]) -> list[Outcome]:
         run_of = {run.launch_id: run for run in runs}
@@ -141,17 +202,17 @@ class Detecting(Operating):
         states = {change.key: str(change.after["state"]) for plan in changed.plans for change in plan.changes}
         return states, {fw_id for snapshot in changed.unavailable for fw_id in snapshot.graph.children}
 
-    def refresh_fireworks(self, fw_ids: Sequence[int]) -> Report:
-        """Let workflows follow the runs of these fireworks that have ended; report on each that changed."""
+    def refresh_fireworks(self, fw_ids: Sequence[int], *, dry_run: bool = False) -> Report:
+        """Let workflows follow the runs of these fireworks that have ended; report on each that changed, or would."""
         wanted = set(fw_ids)
 
         def planner(snapshot: Snapshot) -> Plan:
             return plan_refresh(snapshot, [fw_id for fw_id in snapshot.graph.children if fw_id in wanted])
 
-        report = Report("refresh")
+        report = Report("refresh", dry_run=dry_run)
         for start in range(0, len(fw_ids), losing.BATCH):
             part = fw_ids[start : start + losing.BATCH]
-            changed = change_workflows(self.store, planner, fw_ids=part, operation="refresh")
+            changed = change_workflows(self.store, planner, fw_ids=part, operation="refresh", dry_run=dry_run)
             for plan in changed.plans:
                 for change in plan.changes:
                     role = "target" if change.key in wanted else "descendant"
@@ -233,10 +294,10 @@ class Detecting(Operating):
         runs = [run for batch in found for run in batch]
         fw_ids = list(dict.fromkeys(run.fw_id for run in runs))
         inconsistent = [fw_id for batch in self.find_inconsistent(query=query) for fw_id in batch]
-        if fizzle or rerun:
+        if rerun:
+            self.rerun_lost_runs(runs)
+        elif fizzle:
             self.fizzle_lost_runs(runs)
-        if rerun and fw_ids:
-            self.rerun(Selection(fw_ids=tuple(fw_ids)), reason="lost runs")
         if refresh:
             self.refresh_fireworks(inconsistent)
         return [run.launch_id for run in runs], fw_ids, inconsistent

@@ -124,7 +124,7 @@ class Operating(Reexecuting):
         _check_options(task_level, chosen_launches, recover_mode, clear_recovery)
         steps = StepSelection.parse(select, exclude)
         scope = _scope(scope, steps, whole_workflows or failed)
-        options = RerunOptions(
+        options = self._rerun_options(
             scope=scope,
             steps=steps or None,
             task_level=task_level,
@@ -133,9 +133,6 @@ class Operating(Reexecuting):
             clear_recovery=clear_recovery,
             running=running,
             revive_held=revive_held,
-            keep_exception_details=self.settings.except_details_on_rerun,
-            run_expiration_seconds=self.settings.run_expiration_secs,
-            folder_exists=os.path.isdir,
         )
         if failed and not whole_workflows:
             raise ConflictingOptions("`failed` is about whole workflows; single fireworks that failed are chosen by their state.")
@@ -166,6 +163,15 @@ class Operating(Reexecuting):
             families |= families_of(self.store, [workflow for workflow in workflows if workflow["_id"] not in families])
         if families:
             steps.check(list(families.values()))
+
+    def _rerun_options(self, **wishes: Any) -> RerunOptions:
+        """Return what a rerun wants, as the settings have it where nothing is wished."""
+        return RerunOptions(
+            keep_exception_details=self.settings.except_details_on_rerun,
+            run_expiration_seconds=self.settings.run_expiration_secs,
+            folder_exists=os.path.isdir,
+            **wishes,
+        )
 
     def rerun_fw(
         self,

@@ -23,7 +23,7 @@ def with_consequences(snapshot: Snapshot, plan: Plan, fw_ids: Iterable[int]) -> 
     Raises Incomplete for what must be read first, BadDocument when an action cannot be applied.
     """
     changes = {change.key: change for change in plan.changes if change.collection == FIREWORKS}
-    planned = _as_planned(snapshot, changes)
+    planned = as_planned(snapshot, changes)
     draft = Draft(planned)
     for fw_id in changes:
         draft.set_state(fw_id, planned.firework_state(fw_id))
@@ -78,7 +78,7 @@ def followers(snapshot: Snapshot, plan: Plan, own: Iterable[int]) -> list[Outcom
     ]
 
 
-def _as_planned(snapshot: Snapshot, changes: Mapping[int, Change]) -> Snapshot:
+def as_planned(snapshot: Snapshot, changes: Mapping[int, Change]) -> Snapshot:
     """Return the snapshot as it will be. What it lacks is read into the original."""
     planned = Snapshot(snapshot.workflow, snapshot.now)
     planned.fireworks = {**snapshot.fireworks}

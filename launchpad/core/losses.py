@@ -13,8 +13,10 @@ from typing import Any
 from launchpad.core.causekinds import LOST
 from launchpad.core.changes import Outcome, Plan
 from launchpad.core.documents import get_path
+from launchpad.core.following import as_planned
 from launchpad.core.launches import UNDECIDED
 from launchpad.core.recovery import checkpoint_of
+from launchpad.core.refresh import plan_refresh
 from launchpad.core.rerun import RerunOptions, plan_rerun
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ENDED, FIZZLED, RESERVED, RUNNING
@@ -46,6 +48,26 @@ def why_held(attempts: Iterable[Mapping[str, Any]], most: int, fw_id: int) -> st
         return ""
     often = f"was lost {losses} times in a row" if losses > 1 else "was lost"
     return f"{often}; it stays FIZZLED for a person to decide: lpad rerun_fws -i {fw_id}"
+
+
+def as_if_ended(snapshot: Snapshot, fw_ids: Iterable[int], ends: Mapping[int, Mapping[str, Any]]) -> Snapshot:
+    """Return a workflow as it will be when these launches have ended, and it has followed. ends: fields by launch id.
+
+    fw_ids: those that list them. Raises Incomplete.
+    """
+    listing = [fw_id for fw_id in fw_ids if fw_id in snapshot.graph.children]
+    snapshot.require(active_launches_of=listing)
+    ended = as_planned(snapshot, {})
+    ended.launches = {n: _ended(launch, ends.get(n)) for n, launch in snapshot.launches.items()}
+    ended.full_launches = {n: _ended(launch, ends.get(n)) for n, launch in snapshot.full_launches.items()}
+    ended.attempts = {n: [_ended(one, ends.get(one["launch_id"])) for one in own] for n, own in snapshot.attempts.items()}
+    followed = plan_refresh(ended, listing)
+    return as_planned(ended, {change.key: change for change in followed.changes})
+
+
+def _ended(launch: Mapping[str, Any], fields: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    # The last entry of the state's history, which holds the checkpoint, is as good as the one that the end adds.
+    return launch if fields is None else {**launch, **{path: value for path, value in fields.items() if "." not in path}}
 
 
 def plan_return(snapshot: Snapshot, targets: Mapping[int, str], most: int, options: RerunOptions) -> Plan:

@@ -6,8 +6,9 @@ import datetime as dt
 
 import pytest
 
-from launchpad import Firework, FWorker, Workflow
+from launchpad import Firework, FWorker, Selection, Workflow
 from launchpad.errors import UnknownLaunch
+from launchpad.store.backend import UpdateMany
 
 LONG_AGO = dt.timedelta(days=30)
 
@@ -42,6 +43,7 @@ def test_what_nobody_hears_of_any_more_is_shown_and_nothing_changed(lpad, lost):
     assert lpad("detect_lostruns", "-d", "count").json == 1
     assert [firework["name"] for firework in lpad("detect_lostruns", "-d", "more").json] == ["A"]
     assert lpad("detect_lostruns", "--fizzle", "--dry-run", "-d", "ids").json == [1]
+    assert lpad("detect_lostruns", "--refresh", "--dry-run").status == 0
     assert lost.contents() == before
 
 
@@ -108,6 +110,53 @@ def test_lost_runs_are_rerun(lpad, lost, pad):
     assert (newest["command"], newest["reason"]) == ("rerun_fws", "the node died")
     assert lpad("undo", newest["_id"]).status == 0
     assert lost.states()[1] == "FIZZLED"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--fizzle"],
+        ["--rerun"],
+        ["--rerun", "--task-level"],
+        ["--rerun", "--task-level", "-cp"],
+        ["--rerun", "--task-level", "-pd"],
+    ],
+)
+def test_a_dry_run_says_of_each_run_what_the_command_then_does(lpad, lost, options):
+    before = lost.contents()
+    preview = lpad("detect_lostruns", *options, "--dry-run", "-o", "json").json
+    assert lost.contents() == before
+    assert preview["dry_run"] is True
+    done = lpad("detect_lostruns", *options, "-o", "json").json
+    assert preview["outcomes"] == done["outcomes"] != []
+
+
+def test_a_dry_run_tells_at_which_task_and_with_which_files_a_lost_run_would_go_on(lpad, lost, pad):
+    folder = pad.launches.find_one({"launch_id": 1})["launch_dir"]
+    told = lpad("detect_lostruns", "--rerun", "--task-level", "-cp", "--dry-run").out.splitlines()
+    assert told[0] == f"1  A  FIZZLED → READY  resumes at task 1 of launch 1, with a copy of {folder}"
+    assert told[-1].startswith("1 firework would be set back. Nothing was changed")
+
+
+def test_a_dry_run_knows_what_goes_on_below_a_failure(lpad, scene, pad):
+    scene.workflow("RUNNING", "WAITING", live=False)
+    pad.update_fireworks(Selection(fw_ids=(2,)), {"_allow_fizzled_parents": True})
+    preview = lpad("detect_lostruns", "--rerun", "--dry-run", "-o", "json").json
+    done = lpad("detect_lostruns", "--rerun", "-o", "json").json
+    assert preview["outcomes"] == done["outcomes"]
+    assert [(one["fw_id"], one["before"]) for one in done["outcomes"]] == [(1, "FIZZLED"), (2, "READY")]
+
+
+def test_what_was_lost_often_is_rerun_all_the_same_and_that_is_said_before(lpad, pad):
+    pad.add_wf(Firework([], name="deadly"))
+    for _ in range(3):
+        pad.claim(FWorker(), "/nowhere")
+        past = {"lease.expires": dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc)}
+        pad.store.write("launches", [UpdateMany({"state": "RUNNING"}, {"$set": past})])
+        last = lpad("detect_lostruns", "--rerun", "--dry-run").out
+        lpad("detect_lostruns", "--rerun")
+    assert "! it was lost 3 times in a row; workers do not bring it back by themselves any more" in last
+    assert pad.get_fw_by_id(1).state == "READY"
 
 
 def test_lost_runs_are_resumed_from_their_checkpoints(lpad, lost):

@@ -7,6 +7,7 @@ FireWorks' workers, which say so once an hour, are lost after --time. Heartbeats
 Examples:
   lpad detect_lostruns
   lpad detect_lostruns --fizzle
+  lpad detect_lostruns --rerun --task-level --copy-data --dry-run
   lpad detect_lostruns --rerun --task-level --copy-data
   lpad detect_lostruns -d ids --min_runtime 2d
   lpad detect_lostruns --fizzle --host 'n17*'
@@ -21,7 +22,6 @@ from typing import TYPE_CHECKING
 
 from launchpad.core.report import Report
 from launchpad.core.selection import Selection
-from launchpad.core.states import RESERVED, RUNNING
 from launchpad.core.summary import DISPLAYS
 from launchpad.errors import ConflictingOptions
 from lpad import changing, confirmation, options, output, session
@@ -55,9 +55,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-d",
         "--display_format",
         choices=("ids", "count", *DISPLAYS),
-        default="less",
         type=str.lower,
-        help="what is shown of lost runs: the ids of their fireworks, count, less, or more of the fireworks",
+        help="what is shown of lost runs: the ids of their fireworks, count, less (the default), or more of the fireworks",
     )
 
 
@@ -76,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
         chosen = launchpad.chosen_among([*(run.fw_id for run in runs), *inconsistent], selection)
         runs = [run for run in runs if run.fw_id in chosen]
         inconsistent = [fw_id for fw_id in inconsistent if fw_id in chosen]
-        doing = not args.dry_run and (args.fizzle or args.rerun or args.refresh)
+        # With -d, what is wanted of a dry run are the runs themselves.
+        doing = (args.fizzle or args.rerun or args.refresh) and not (args.dry_run and args.display_format)
         report = act(args, launchpad, runs, inconsistent) if doing else None
         if report is None:
             show(args, launchpad, runs)
@@ -93,21 +93,18 @@ def act(args: argparse.Namespace, launchpad: LaunchPad, runs: Sequence[LostRun],
     """Do what the options ask for, and report on it as one command."""
     lost = runs if args.fizzle or args.rerun else []
     going = list(inconsistent) if args.refresh else []
-    if len(lost) + len(going) > launchpad.settings.pw_check_num:
+    if not args.dry_run and len(lost) + len(going) > launchpad.settings.pw_check_num:
         confirmation.confirm(args, f"This is about {len(lost)} lost runs and {len(going)} inconsistent fireworks.")
-    report = Report("rerun_fws" if args.rerun else "detect_lostruns" if args.fizzle else "refresh")
-    if lost:
-        declared = launchpad.fizzle_lost_runs(lost, reason=args.reason)
-        report.rerun_id = declared.rerun_id
-        report.outcomes += declared.skipped if args.rerun else declared.outcomes
-    fw_ids = tuple(dict.fromkeys(run.fw_id for run in lost if run.state in (RUNNING, RESERVED)))
-    if args.rerun and fw_ids:
-        how = {"task_level": args.task_level, "recover_mode": args.recover_mode}
-        rerun = launchpad.rerun(Selection(fw_ids=fw_ids), **how, reason=args.reason or "lost runs")
-        report.rerun_id = rerun.rerun_id
-        report.outcomes += rerun.outcomes
+    common = {"dry_run": args.dry_run, "reason": args.reason}
+    if lost and args.rerun:
+        report = launchpad.rerun_lost_runs(lost, task_level=args.task_level, recover_mode=args.recover_mode, **common)
+    elif lost:
+        report = launchpad.fizzle_lost_runs(lost, **common)
+    else:
+        command = "rerun_fws" if args.rerun else "detect_lostruns" if args.fizzle else "refresh"
+        report = Report(command, dry_run=args.dry_run)
     if going:
-        report.outcomes += launchpad.refresh_fireworks(going).outcomes
+        report.outcomes += launchpad.refresh_fireworks(going, dry_run=args.dry_run).outcomes
     return report
 
 
@@ -118,7 +115,7 @@ def show(args: argparse.Namespace, launchpad: LaunchPad, runs: Sequence[LostRun]
         output.show(len(fw_ids), args.output)
     elif args.display_format == "ids":
         output.show(list(fw_ids), args.output)
-    elif args.display_format == "less":
+    elif args.display_format in (None, "less"):
         output.show_list((dataclasses.asdict(run) for run in runs), args.output, COLUMNS)
     else:
         found = launchpad.read_fireworks(Selection(fw_ids=fw_ids), args.display_format) if fw_ids else ()
