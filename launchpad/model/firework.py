@@ -150,10 +150,12 @@ class Firework(Serializable):
     @classmethod
     def from_document(cls, m_dict: Mapping[str, Any]) -> Firework:
         """As `from_dict`, for what a database holds: a name that would not be let in today is taken as it is."""
-        check_firework(m_dict)
+        numbered = isinstance(m_dict, Mapping) and m_dict.get("fw_id") is not None
+        place = f"Firework {m_dict['fw_id']}" if numbered else "The firework"
+        check_firework(m_dict, place)
         spec = dict(m_dict["spec"])
         firework = cls(
-            tasks_of(spec, "The firework"),
+            tasks_of(spec, place),
             spec,
             m_dict.get("name"),
             [_launch(launch) for launch in m_dict.get("launches") or []],

@@ -157,6 +157,7 @@ def test_what_cannot_be_a_workflow_is_refused(build, said):
         ({"fws": [one()], "metadata": [1]}, "The workflow's metadata must hold keys and values"),
         ({"fws": [one(), one()]}, "Two fireworks have the id 1"),
         ({"spec": {"x": 1}}, "The firework has no _tasks"),
+        ({"fw_id": 7, "spec": {"x": 1}}, "Firework 7 has no _tasks"),
     ],
 )
 def test_what_is_missing_or_wrong_in_a_document_is_said_with_its_place(document, said):
