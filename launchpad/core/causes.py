@@ -65,8 +65,17 @@ def judge(launch: Mapping[str, Any]) -> Verdict:
         exit_code=evidence.exit_code,
         signal=evidence.signal,
         exception=evidence.exception,
-        message=evidence.message[:LONGEST_MESSAGE],
+        message=_message(evidence),
     )
+
+
+def _message(known: Evidence) -> str:
+    """Return the line that tells most: where a script's last words follow the exception's first line, the last of them with it."""
+    if not known.message.endswith(":"):
+        return known.message[:LONGEST_MESSAGE]
+    end = known.stacktrace.rstrip().rpartition("\n")[2].strip()
+    end = "" if end.endswith(known.message) else end[: LONGEST_MESSAGE // 2]
+    return f"{known.message[: LONGEST_MESSAGE - len(end) - 1]} {end}".rstrip()
 
 
 def verdict_of(launch: Mapping[str, Any]) -> Verdict:

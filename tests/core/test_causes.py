@@ -177,6 +177,16 @@ def test_an_attempt_keeps_what_was_concluded_when_it_ends():
     assert "failure" not in ended_fields({"state_history": []}, "COMPLETED", {}, NOON)
 
 
+def test_the_message_of_a_script_ends_with_its_last_words():
+    trace = "Traceback (most recent call last):\n  File \"a\", line 1\nlaunchpad.x.ScriptFailed: The script 'go' failed (return code 1):\n"
+    said = judge({"action": failed_action("", trace + "reading\nKeyError: 'seed'\n")}).message
+    assert said == "The script 'go' failed (return code 1): KeyError: 'seed'"
+    long = judge({"action": failed_action("", trace.replace("'go'", "x" * 1000) + "y" * 1000)}).message
+    assert len(long) == 300
+    assert long.endswith(" " + "y" * 150)
+    assert judge({"action": failed_action("", trace)}).message == "The script 'go' failed (return code 1):"
+
+
 def test_of_an_attempt_both_the_cause_and_how_it_ended_are_told():
     failure = failure_of(KNOWN["lost-run"][0])
     assert (failure.kind, failure.cause) == ("lost", "node")
