@@ -426,7 +426,7 @@ class Patrol(Supervisor):
         self._refused.clear()  # what stood in the way may be gone
         yield from super()._round(document)
         guarded = self.decision.why if self.decision.word == "stop" and self.decision.exit_code == 9 else ""
-        if guarded and guarded != self._stopped_by:
+        if guarded and guarded != self._stopped_by and not self._once:  # the only pass ends with it
             yield self._event("guard", why=guarded)
         self._stopped_by = guarded
 

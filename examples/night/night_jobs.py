@@ -57,8 +57,9 @@ class Faulty(FiretaskBase):
             wait_to_be_struck("kill", subprocess.Popen(["sleep", "600"]).pid)
 
     def batch(self, fw_spec):
-        """Run until the time of the worker's batch job is over, as long as it was given too little."""
-        if seconds(fw_spec["_queueadapter"]["walltime"]) < fw_spec["needs_seconds"]:
+        """Run until the time of the worker's batch job is over, as long as it was given too little; else the first time."""
+        given = fw_spec.get("_queueadapter", {}).get("walltime")
+        if seconds(given) < fw_spec["needs_seconds"] if given else attempt() == 1:
             wait_to_be_struck("end")
 
 

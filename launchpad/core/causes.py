@@ -70,7 +70,7 @@ def judge(launch: Mapping[str, Any]) -> Verdict:
 
 
 def _message(known: Evidence) -> str:
-    """Return the line that tells most: where a script's last words follow the exception's first line, the last of them with it."""
+    """Return the exception's first line; where a script's last words follow, the last of them with it."""
     if not known.message.endswith(":"):
         return known.message[:LONGEST_MESSAGE]
     end = known.stacktrace.rstrip().rpartition("\n")[2].strip()

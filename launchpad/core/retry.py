@@ -68,7 +68,8 @@ def decide(policy: Policy, attempts: Sequence[Trial], now: dt.datetime, document
     if rule.action == RERUN and policy.limit is not None and counted >= policy.limit:
         return _given_up(f"{said}: the policy's limit of {_times(policy.limit)} is reached", number, title)
     raised = raise_fields(rule.settings, document or {}, last.peak_mb)
-    if raised.hindrance:
+    # What was ended together with its worker, and has no limit of its own, gets a whole one with the next worker.
+    if raised.hindrance and (raised.capped or not last.cut_off):
         return _given_up(f"{said}: {raised.hindrance}; again with the same would be of no use", number, title)
     wait = (rule.delay or policy.delay).before(used + 1, last.launch_id)
     begin = last.ended + dt.timedelta(seconds=wait) if last.ended and wait else None

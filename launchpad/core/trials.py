@@ -42,7 +42,7 @@ class Trial:
     """One attempt. number: from 1, archived ones count; text: what rules search, message: its first line; ended: None if not yet.
 
     peak_mb: the most memory it used, where that was measured; set_aside: None for one that counts still; lost: whether it ended
-    because nothing was heard of its worker
+    because nothing was heard of its worker; cut_off: because its worker was asked to stop
     """
 
     launch_id: int
@@ -63,6 +63,7 @@ class Trial:
     peak_mb: float | None = None
     set_aside: SetAside | None = None
     lost: bool = False
+    cut_off: bool = False
 
     @property
     def failed(self) -> bool:
@@ -118,6 +119,7 @@ def trial_of(launch: Mapping[str, Any], number: int = 1, aside: SetAside | None 
         peak_mb=_megabytes(get_path(launch, "usage.peak_memory")),
         set_aside=aside,
         lost=is_lost(launch),
+        cut_off=cause.get("to") == "worker",
     )
 
 

@@ -240,6 +240,13 @@ def test_a_pass_sets_back_what_has_attempts_left_and_waits_for_nothing(scene: Sc
     assert end_of(first)["outcome"] == "running"
 
 
+def test_a_pass_that_a_guard_stops_says_so_once(scene: Scene, lpad: Lpad) -> None:
+    scene.workflow("FIZZLED", name="night")
+    scene.workflow("FIZZLED", name="night")
+    stopped = lpad(*BLANKET, 1)
+    assert (stopped.status, (stopped.out + stopped.err).count("it is not flakiness")) == (9, 1)
+
+
 def test_passes_have_a_budget_for_each_firework_that_a_person_renews(scene: Scene, lpad: Lpad, pad: LaunchPad) -> None:
     for state in ("COMPLETED", "COMPLETED", "FIZZLED"):
         scene.workflow(state, name="night")

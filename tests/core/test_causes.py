@@ -178,7 +178,8 @@ def test_an_attempt_keeps_what_was_concluded_when_it_ends():
 
 
 def test_the_message_of_a_script_ends_with_its_last_words():
-    trace = "Traceback (most recent call last):\n  File \"a\", line 1\nlaunchpad.x.ScriptFailed: The script 'go' failed (return code 1):\n"
+    failed = "launchpad.x.ScriptFailed: The script 'go' failed (return code 1):\n"
+    trace = f'Traceback (most recent call last):\n  File "a", line 1\n{failed}'
     said = judge({"action": failed_action("", trace + "reading\nKeyError: 'seed'\n")}).message
     assert said == "The script 'go' failed (return code 1): KeyError: 'seed'"
     long = judge({"action": failed_action("", trace.replace("'go'", "x" * 1000) + "y" * 1000)}).message

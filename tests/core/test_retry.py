@@ -224,6 +224,18 @@ def test_where_nothing_can_be_raised_it_is_not_tried_again():
     assert says([MEMORY], [failed(cause="oom")]).action == "never"
 
 
+def test_what_was_cut_off_with_its_worker_and_has_no_limit_of_its_own_is_tried_again():
+    cut_off = [failed(cause="walltime", cut_off=True)]
+    assert decide(DEFAULT_POLICY, cut_off, NOON, {"spec": {}}).action == "rerun"
+    assert decide(DEFAULT_POLICY, [failed(cause="walltime")], NOON, {"spec": {}}).action == "never"
+    own = {"spec": {"_queueadapter": {"walltime": "24:00:00"}}}
+    assert decide(DEFAULT_POLICY, cut_off, NOON, own).changes == {"spec._queueadapter.walltime": "48:00:00"}
+    capped = {"spec": {"_queueadapter": {"walltime": "48:00:00"}}}
+    assert decide(DEFAULT_POLICY, cut_off, NOON, capped).action == "never"
+    launch = {**make_launch(5, 1, "FIZZLED"), "cause": {"kind": "signal", "signal": 15, "to": "worker", "seconds_left": 20}}
+    assert (trial_of(launch).cause, trial_of(launch).cut_off) == ("walltime", True)
+
+
 def test_the_measured_peak_counts_where_it_is_more():
     decision = says([MEMORY], [failed(cause="oom", peak_mb=10240.0)], {"_queueadapter": {"mem": "4G"}})
     assert decision.changes == {"spec._queueadapter.mem": "12G"}

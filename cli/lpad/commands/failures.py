@@ -63,7 +63,8 @@ def show(found: dict[str, Any]) -> None:
     output.show_table([_row(group) for group in found["groups"]], headers)
     if found["others"]:
         output.show_text(f"And {found['others']} others of too many kinds to be told apart.")
-    output.show_text(f"\n{found['failures']} failures; no rule knows the cause of {found['unclassified']}.")
+    failures = f"{found['failures']} failure" + ("" if found["failures"] == 1 else "s")
+    output.show_text(f"\n{failures}; no rule knows the cause of {found['unclassified']}.")
     output.show_text(f"Rules that found nothing here: {', '.join(found['silent_rules']) or 'none'}.")
 
 
