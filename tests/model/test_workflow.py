@@ -157,13 +157,17 @@ def test_what_cannot_be_a_workflow_is_refused(build, said):
         ({"fws": [one()], "metadata": [1]}, "The workflow's metadata must hold keys and values"),
         ({"fws": [one(), one()]}, "Two fireworks have the id 1"),
         ({"spec": {"x": 1}}, "The firework has no _tasks"),
-        ({"fw_id": 7, "spec": {"x": 1}}, "Firework 7 has no _tasks"),
     ],
 )
 def test_what_is_missing_or_wrong_in_a_document_is_said_with_its_place(document, said):
     with pytest.raises(BadWorkflow) as refusal:
         Workflow.from_dict(document)
     assert said in str(refusal.value)
+
+
+def test_a_firework_that_cannot_be_read_is_named_by_its_id():
+    with pytest.raises(BadWorkflow, match=r"Firework 7: its _tasks must be a list"):
+        Firework.from_document({"fw_id": 7, "spec": {"_tasks": "x"}})
 
 
 def test_int_keys_in_a_spec_are_refused_when_it_is_to_be_stored():
