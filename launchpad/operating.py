@@ -16,6 +16,7 @@ from launchpad.core.explanation import Family
 from launchpad.core.newinputs import NOT_SET, with_new_inputs
 from launchpad.core.report import Report, workflow_outcome
 from launchpad.core.rerun import RerunOptions, begin, describe_reach, plan_rerun
+from launchpad.core.reverting import KEEP, REVERT, with_effects_reverted
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, FIZZLED, HELD, STATES, WAITING
@@ -43,9 +44,10 @@ class Rerun(Operation):
         whole_workflows: bool = False,
         failed: bool = False,
         modify: Callable[[dict[str, Any]], None] | None = None,
+        dynamic: str = REVERT,
     ) -> None:
-        """modify: changes the spec of what was chosen, in place."""
-        self._modify = modify
+        """modify: changes the spec of what was chosen, in place. dynamic: what becomes of what superseded attempts did."""
+        self._modify, self.dynamic = modify, dynamic
         self.options, self.duplicates, self.whole_workflows, self.failed = options, duplicates, whole_workflows, failed
         self.command = "rerun_wflows" if whole_workflows else "rerun_fws"
         self.widens = bool(options.steps) or options.scope in (scopes.ALL, scopes.FAILED, scopes.UPSTREAM)
@@ -61,12 +63,16 @@ class Rerun(Operation):
     def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
         if self.whole_workflows and not self.failed and "duplicate" not in targets.values():
             targets = {fw_id: targets[fw_id] for fw_id in scopes.heads(snapshot.graph, targets)}
-        plan = plan_rerun(snapshot, targets, self.options)
+        plan = self.reverted(snapshot, plan_rerun(snapshot, targets, self.options))
         if self._modify:
             plan = with_new_inputs(snapshot, plan, self._modify)
         if self.widens and not plan.outcomes:
             return replace(plan, outcomes=(workflow_outcome(snapshot, "skipped", f"has nothing to {self.word}"),))
         return plan
+
+    def reverted(self, snapshot: Snapshot, plan: Plan) -> Plan:
+        """Return the plan with what the attempts it sets aside had done to their workflow taken back, unless that is kept."""
+        return plan if self.dynamic == KEEP else with_effects_reverted(snapshot, plan, self.options.run_expiration_seconds)
 
 
 class Operating(Reexecuting):
@@ -95,6 +101,7 @@ class Operating(Reexecuting):
         keep_budget: bool = False,
         as_new: bool = False,
         inputs: Mapping[str, Any] | None = None,
+        dynamic: str = REVERT,
     ) -> Report:
         """Set the selected fireworks back to run again, with everything below them that has run, and report on each.
 
@@ -112,6 +119,8 @@ class Operating(Reexecuting):
         report's `plan_id`, for `apply_plan`. keep_budget: retries by policy so far go on counting. as_new: leave all as it is,
         and make a new workflow of what would be set back and of the results that it needs; the report's `created` tells of it.
         inputs: fields of the specs of what is selected, by path, that are set in the same plan: ``{"input.cutoff": 500}``.
+        dynamic: what becomes of what the attempts that are set aside had done to their workflow, "revert" (it is taken back) or
+        "keep".
 
         Raises EmptySelection, UnknownFirework, ConflictingOptions, BadSteps, UnknownSteps, UnknownLaunch, NoCheckpoint: then
         nothing was changed.
@@ -137,7 +146,14 @@ class Operating(Reexecuting):
         if failed and not whole_workflows:
             raise ConflictingOptions("`failed` is about whole workflows; single fireworks that failed are chosen by their state.")
         modify = new_inputs(inputs) if inputs else None
-        operation = Rerun(options, duplicates=rerun_duplicates, whole_workflows=whole_workflows, failed=failed, modify=modify)
+        operation = Rerun(
+            options,
+            duplicates=rerun_duplicates,
+            whole_workflows=whole_workflows,
+            failed=failed,
+            modify=modify,
+            dynamic=check_dynamic(dynamic, as_new=as_new),
+        )
         if steps:
             self._check_steps(steps, selection)
         if as_new:
@@ -230,6 +246,15 @@ class Operating(Reexecuting):
         if recovery.checkpoint_of(launch) is None:
             raise NoCheckpoint(fw_id=launch["fw_id"], launch_id=launch_id)
         return _without_mode(launch)
+
+
+def check_dynamic(dynamic: str, *, as_new: bool = False) -> str:
+    """Return what is to become of dynamic actions. Raises ConflictingOptions for a word that does not exist, or has no effect."""
+    if as_new and dynamic == KEEP:
+        raise ConflictingOptions("A new workflow begins without what earlier attempts did: nothing of that can be kept there.")
+    if dynamic not in (KEEP, REVERT):
+        raise ConflictingOptions(f"dynamic is {dynamic!r}; it is 'revert' or 'keep'.")
+    return dynamic
 
 
 def _without_mode(launch: Mapping[str, Any]) -> dict[str, Any]:

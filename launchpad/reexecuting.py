@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from launchpad.batches import Batching, Operation, Targets
 from launchpad.core.anew import Anew, plan_anew, to_run
 from launchpad.core.changes import WORKFLOWS, Outcome, Plan
-from launchpad.core.freshinputs import with_fresh_inputs
 from launchpad.core.holds import line
 from launchpad.core.lineage import Created
 from launchpad.core.newinputs import with_new_inputs
 from launchpad.core.report import Report
-from launchpad.core.rerun import RerunOptions, begin, describe_reach, plan_rerun
+from launchpad.core.rerun import RerunOptions, begin, describe_reach
+from launchpad.core.reverting import plan_rerun_reverting
 from launchpad.core.scopes import ALL, FAILED
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
@@ -53,7 +53,7 @@ class RerunAnew(Operation):
         if not wanted:
             return Plan(snapshot.workflow_id, outcomes=tuple(gone.values()))
         begun = begin(snapshot, wanted, self.options)
-        inplace = with_fresh_inputs(snapshot, plan_rerun(snapshot, wanted, self.options))
+        inplace = plan_rerun_reverting(snapshot, wanted, self.options)
         if self.modify:
             inplace = with_new_inputs(snapshot, inplace, self.modify)
         again = to_run(snapshot.graph, list(begun), self.options.scope)

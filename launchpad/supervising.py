@@ -16,9 +16,9 @@ from typing import Any
 from launchpad.batches import Targets
 from launchpad.core.changes import WORKFLOWS, Outcome, Plan
 from launchpad.core.documents import get_path, iso
-from launchpad.core.freshinputs import with_fresh_inputs
 from launchpad.core.report import Report
 from launchpad.core.rerun import RerunOptions, plan_rerun
+from launchpad.core.reverting import REVERT
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, DEFUSED
@@ -27,7 +27,7 @@ from launchpad.core.supervision import COMMAND, GOING, Batch, Decision, Failure,
 from launchpad.core.trials import SUPERVISOR
 from launchpad.errors import LaunchpadError, UnknownFirework, UsageError
 from launchpad.notifying import Courier, Newsroom, Notifying
-from launchpad.operating import Operating, Rerun
+from launchpad.operating import Operating, Rerun, check_dynamic
 from launchpad.recovering import Recovering
 from launchpad.retrying import Retrying
 from launchpad.store import supervisions
@@ -64,7 +64,7 @@ class Again(Rerun):
         said = tuple(self._moved(snapshot, fw_id) for fw_id in moved)
         if not left:
             return Plan(snapshot.workflow_id, outcomes=said)
-        plan = with_fresh_inputs(snapshot, super().plan(snapshot, left))
+        plan = super().plan(snapshot, left)
         return replace(plan, outcomes=(*said, *plan.outcomes))
 
     def _as_seen(self, snapshot: Snapshot, fw_id: int) -> bool:
@@ -79,8 +79,8 @@ class Again(Rerun):
 class RerunAggregate(Rerun):
     """The final stage of a workflow rerun: its leaves marked as metrics, or all its leaves; and some fireworks above it."""
 
-    def __init__(self, options: RerunOptions, chosen: Sequence[int]) -> None:
-        super().__init__(options, duplicates=True, whole_workflows=True, failed=False)
+    def __init__(self, options: RerunOptions, chosen: Sequence[int], dynamic: str) -> None:
+        super().__init__(options, duplicates=True, whole_workflows=True, failed=False, dynamic=dynamic)
         self.command, self.members, self._chosen = "rerun_wflow", None, chosen
 
     def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
@@ -89,7 +89,7 @@ class RerunAggregate(Rerun):
         marked = [fw_id for fw_id in leaves if get_path(snapshot.fireworks[fw_id], METRICS) is True]
         wanted = dict.fromkeys([*self._chosen, *(marked or leaves)], "target")
         duplicates = {fw_id: role for fw_id, role in targets.items() if role == "duplicate"}
-        return with_fresh_inputs(snapshot, plan_rerun(snapshot, duplicates or wanted, self.options))
+        return self.reverted(snapshot, plan_rerun(snapshot, duplicates or wanted, self.options))
 
 
 class Supervising(Notifying, Operating, Recovering, Retrying):
@@ -129,12 +129,14 @@ class Supervising(Notifying, Operating, Recovering, Retrying):
         dry_run: bool = False,
         keep_plan: bool = False,
         reason: str = "",
+        dynamic: str = REVERT,
     ) -> Report:
         """Rerun the final stage of the workflow that a firework belongs to: its leaves with `_metrics: true`, else all leaves.
 
         Everything above keeps its results, but for `fw_ids`, which are rerun with what lies between. What superseded attempts
-        had put into the specs below them is taken out, so that fresh and kept results are combined and no others. running: also
-        what is running. Raises UnknownFirework; UsageError for fw_ids of another workflow. Then nothing was changed.
+        had done to the workflow is taken back, so that fresh and kept results are combined and no others. running: also
+        what is running. dynamic: "keep" for what they did to stay. Raises UnknownFirework; UsageError for fw_ids of another
+        workflow. Then nothing was changed.
         """
         self._check_ids((fw_id, *fw_ids), in_workflows=True)
         nodes = {node for workflow in self.store.workflows_of([fw_id], fields={"nodes": 1}) for node in workflow["nodes"]}
@@ -146,7 +148,7 @@ class Supervising(Notifying, Operating, Recovering, Retrying):
             run_expiration_seconds=self.settings.run_expiration_secs,
             folder_exists=os.path.isdir,
         )
-        operation = RerunAggregate(options, tuple(fw_ids))
+        operation = RerunAggregate(options, tuple(fw_ids), check_dynamic(dynamic))
         return self.carry_out(operation, Selection(fw_ids=(fw_id,)), dry_run=dry_run, keep_plan=keep_plan, reason=reason)
 
     def set_back(

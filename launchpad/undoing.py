@@ -22,6 +22,9 @@ from launchpad.store.inserting import go_on_putting_back, put_back
 #: What a command did to some workflows: its plans, oldest first, by the workflow's `_id`.
 Applied = Mapping[Any, Sequence[Plan]]
 
+#: The journal's word.
+UNDO = "undo"
+
 #: A workflow and its fireworks.
 Documents = tuple[dict[str, Any], list[dict[str, Any]]]
 
@@ -68,13 +71,13 @@ class Undoing(Recording):
             done = applied[snapshot.workflow_id]
             if operation in REVERSE:
                 return plan_reverse(snapshot, done, metadata.get(snapshot.workflow_id, {}))
-            return plan_undo(snapshot, done)
+            return plan_undo(snapshot, done, of_undo=operation == UNDO)
 
         changed = change_workflows(
             self.store,
             planner,
             workflow_ids=applied,
-            operation=REVERSE.get(operation, "undo"),
+            operation=REVERSE.get(operation, UNDO),
             rerun_id=report.rerun_id,
             dry_run=report.dry_run,
         )
@@ -138,7 +141,7 @@ def _not_undone(applied: Applied, changed: Changed, *, added_stay: bool) -> list
             ("refused", "is in a workflow that others keep locked") if workflow_id in locked else ("moved", "was deleted since")
         )
         touched = {fw_id for plan in done for fw_id in plan.touched}
-        added = set(added_by(done)) if added_stay else set()
+        added = set(added_by(done)) - said if added_stay else set()
         outcomes += [Outcome(fw_id, kind, text) for fw_id in sorted(touched - said - added)]
         outcomes += [Outcome(fw_id, "moved", "was added by the command; it stays") for fw_id in sorted(added)]
     return outcomes

@@ -37,6 +37,8 @@ class Stored:
     fireworks: dict[int, dict[str, Any]]
     launches: dict[int, dict[str, Any]]
     archived_launches: dict[int, dict[str, Any]] = field(default_factory=dict)
+    #: Workflows that a plan made of fireworks which it took out of this one.
+    superseded: list[dict[str, Any]] = field(default_factory=list)
 
     def id_of(self, name: str) -> int:
         return next(fw_id for fw_id, firework in self.fireworks.items() if firework["name"] == name)
@@ -216,6 +218,7 @@ def _tolerates(fireworks: Mapping[int, Mapping[str, Any]]) -> Callable[[int], bo
 def plan(stored: Stored, planner: Callable[[Snapshot], Plan], *, now: dt.datetime = NOON) -> Plan:
     """Return what a planner makes of these documents, served with whatever it asks for."""
     snapshot = Snapshot(copy.deepcopy(stored.workflow), now)
+    snapshot.spare_id = f"workflow {next(_ids)}"
     launches = copy.deepcopy({**stored.archived_launches, **stored.launches})
     new_id = itertools.count(max(stored.fireworks) + 1)
     for _ in range(100):
@@ -247,13 +250,18 @@ def after(stored: Stored, made: Plan) -> Stored:
         for path, value in change.after.items():
             _set(document, path, value)
     for insert in made.inserts:
-        result.fireworks[insert.document["fw_id"]] = copy.deepcopy(dict(insert.document))
+        if insert.collection == FIREWORKS:
+            result.fireworks[insert.document["fw_id"]] = copy.deepcopy(dict(insert.document))
+        else:
+            result.superseded.append(copy.deepcopy(dict(insert.document)))
+    for dropped in made.dropped:
+        result.fireworks.pop(dropped.document.get("fw_id"), None)
     for launch in made.archived:
         if launch.launch_id in result.launches:
             result.archived_launches[launch.launch_id] = result.launches.pop(launch.launch_id)
     for path, value in (made.structure.after if made.structure else {}).items():
         _set(result.workflow, path, value)
-    fw_states = {fw_id: firework["state"] for fw_id, firework in result.fireworks.items()}
+    fw_states = {fw_id: result.fireworks[fw_id]["state"] for fw_id in result.workflow["nodes"]}
     result.workflow["fw_states"] = {str(fw_id): state for fw_id, state in fw_states.items()}
     children = Graph(result.workflow["links"]).children
     result.workflow["state"] = states.workflow_state(fw_states, children, _tolerates(result.fireworks))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from launchpad.errors import ConflictingOptions
-from lpad import confirmation, options, output, session
+from lpad import confirmation, dynamic, options, output, session
 
 if TYPE_CHECKING:
     from launchpad.core.report import Report
@@ -73,6 +73,8 @@ def run(
     options.is_confirmed(args)  # a wrong password is told before anything is read
     with session.open_launchpad(args) as launchpad:
         change = method(launchpad)
+        if hasattr(args, "dynamic"):
+            wishes["dynamic"] = dynamic.decide(args, lambda word: change(selection, **wishes, dynamic=word, dry_run=True))
         if not args.dry_run:
             ask(args, launchpad, selection, lambda: change(selection, **wishes, dry_run=True), noun)
         if keeps_plan:

@@ -46,11 +46,7 @@ _OTHERS = (
 
 def report_lines(report: Report, paint: Paint = plainly) -> Iterator[str]:
     """Yield a report for people: a line for each firework asked for, the others counted, and a sentence at the end."""
-    told = [
-        outcome
-        for outcome in report.outcomes
-        if outcome.role not in ("descendant", "stale", "kept") or outcome.kind != "changed" or outcome.warnings
-    ]
+    told = [outcome for outcome in report.outcomes if _is_worth_a_line(outcome)]
     shown = sorted(told, key=lambda outcome: outcome.fw_id)
     rows = [[str(outcome.fw_id), cell(outcome.name)[:40], _states(outcome, paint), _told(outcome)] for outcome in shown]
     if rows:
@@ -58,8 +54,21 @@ def report_lines(report: Report, paint: Paint = plainly) -> Iterator[str]:
         indent = lines[0].index(_told(shown[0])) if _told(shown[0]) in lines[0] else 8
         for outcome, line in zip(shown, lines, strict=True):
             yield line.rstrip()
+            yield from (" " * indent + f"- {cell(effect)}" for effect in outcome.effects)
             yield from (" " * indent + f"! {cell(warning)}" for warning in outcome.warnings)
     yield report_sentence(report)
+
+
+def effect_lines(report: Report) -> Iterator[str]:
+    """Yield a line for each thing that a rerun takes back of what attempts did to their workflow."""
+    for outcome in sorted(report.outcomes, key=lambda outcome: outcome.fw_id):
+        yield from (f"{outcome.fw_id}  {cell(outcome.name)[:40]}  {outcome.text}: {cell(one)}" for one in outcome.effects)
+
+
+def _is_worth_a_line(outcome: Outcome) -> bool:
+    """Tell whether more is to be said of a firework than that it was set back with what is above it."""
+    along = outcome.role in ("descendant", "stale", "kept") and outcome.kind == "changed"
+    return bool(not along or outcome.warnings or outcome.effects)
 
 
 def _told(outcome: Outcome) -> str:

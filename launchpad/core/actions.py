@@ -11,6 +11,7 @@ from launchpad.core import states
 from launchpad.core.dictmods import apply_mod
 from launchpad.core.documents import action_of, iso
 from launchpad.core.draft import Draft
+from launchpad.core.effects import EFFECTS, MORE, MOST_NOTED, RECEIVED, does_anything, received_entry
 from launchpad.core.graph import Graph, check_acyclic
 from launchpad.core.stale import is_kept
 from launchpad.core.states import COMPLETED, DEFUSED, FIZZLED, WAITING
@@ -22,24 +23,44 @@ NEW_ID = -1
 
 def apply_action(draft: Draft, fw_id: int, action: Mapping[str, Any]) -> None:
     """Draft all that an action asks for, in FireWorks' order. Raises BadDocument when part of it cannot be done."""
+    if not does_anything(action):
+        return
     children = list(draft.graph.children[fw_id])
+    launch_id = draft.representative_launch(fw_id).get("launch_id")
     if action["update_spec"] or action["mod_spec"]:
         receivers = draft.graph.reach(children) if action["propagate"] else children
-        update_specs(draft, receivers, action)
+        update_specs(draft, receivers, action, fw_id, launch_id)
+    defused = _defuse(draft, children, action)
+    added = _extend(draft, fw_id, children, action)
+    effects: dict[str, Any] = {"launch_id": launch_id, "on": iso(draft.snapshot.now)}
+    effects |= {"added": added} if added else {}
+    effects |= {"followed": children} if added and children and _has_detour(action) else {}
+    draft.set_fields(fw_id, {EFFECTS: effects | ({"defused": defused} if defused else {})})
+
+
+def _defuse(draft: Draft, children: Sequence[int], action: Mapping[str, Any]) -> dict[str, str]:
+    """Draft an action's defusals, and return the states of these fireworks before, by id."""
+    before: dict[str, str] = {}
     if action["defuse_children"]:
         draft.require(children)
+        before |= {str(child): draft.state(child) for child in children}
         for child in children:
             draft.set_state(child, DEFUSED)
     if action["defuse_workflow"]:
         draft.require(draft.graph.nodes)
-        for other in draft.graph.nodes:
-            if draft.state(other) not in states.ENDED:
-                draft.set_state(other, DEFUSED)
-    _extend(draft, fw_id, children, action)
+        going = [other for other in draft.graph.nodes if draft.state(other) not in states.ENDED]
+        before = {str(other): draft.state(other) for other in going} | before
+        for other in going:
+            draft.set_state(other, DEFUSED)
+    return {other: state for other, state in before.items() if state != DEFUSED}
 
 
-def _extend(draft: Draft, fw_id: int, children: Sequence[int], action: Mapping[str, Any]) -> None:
-    """Draft an action's detours, appended workflows and additions.
+def _has_detour(action: Mapping[str, Any]) -> bool:
+    return bool(action["detours"]) or any(entry.get("detour") for entry in action["append_wfs"])
+
+
+def _extend(draft: Draft, fw_id: int, children: Sequence[int], action: Mapping[str, Any]) -> list[int]:
+    """Draft an action's detours, appended workflows and additions, and return the ids of what is new.
 
     All of them are numbered together. Detours lead to the children there were before the action, and to no others; the parents
     of an appended workflow may be fireworks that came before it in this action, named by their negative ids.
@@ -57,16 +78,27 @@ def _extend(draft: Draft, fw_id: int, children: Sequence[int], action: Mapping[s
         _append(draft, part.numbered(numbers), parents, follow, pull_spec_mods=True)
     for part in additions:
         _append(draft, part.numbered(numbers), [fw_id], ())
+    return sorted(numbers.values())
 
 
-def update_specs(draft: Draft, receivers: Sequence[int], action: Mapping[str, Any]) -> None:
-    """Draft an action's update_spec and mod_spec into the specs of these fireworks."""
+def update_specs(draft: Draft, receivers: Sequence[int], action: Mapping[str, Any], fw_id: int, launch_id: Any) -> None:
+    """Draft the update_spec and mod_spec of a firework's action, from this launch, into the specs of these fireworks."""
     draft.require(receivers, full=[fw_id for fw_id in receivers if not draft.is_new(fw_id)])
     for receiver in receivers:
         spec = draft.spec(receiver)
+        _note(draft, receiver, fw_id, received_entry(spec, action, launch_id, iso(draft.snapshot.now)))
         spec.update(copy.deepcopy(dict(action["update_spec"])))
         for modification in action["mod_spec"]:
             apply_mod(copy.deepcopy(dict(modification)), spec)
+
+
+def _note(draft: Draft, receiver: int, fw_id: int, entry: Mapping[str, Any]) -> None:
+    """Draft what a firework changed in a receiver's spec, unless there is too much of that already."""
+    noted = draft.firework(receiver).get(RECEIVED) or {}
+    if str(fw_id) in noted or len(noted) < MOST_NOTED:
+        draft.set_field(receiver, f"{RECEIVED}.{fw_id}", entry)
+    elif MORE not in noted:
+        draft.set_field(receiver, f"{RECEIVED}.{MORE}", True)
 
 
 def append_workflow(
@@ -193,7 +225,9 @@ def _pull_spec_mods(draft: Draft, parents: Sequence[int], roots: Sequence[int]) 
     stored = [parent for parent in parents if not draft.is_new(parent)]
     draft.require(stored, active_launches_of=stored)
     chosen = [draft.representative_launch(parent) for parent in stored]
-    completed = [launch["launch_id"] for launch in chosen if launch.get("state") == COMPLETED]
-    draft.snapshot.require(full_launches=completed)
-    for launch_id in completed:
-        update_specs(draft, roots, action_of(draft.snapshot.full_launches[launch_id].get("action")))
+    completed = [(n, one["launch_id"]) for n, one in zip(stored, chosen, strict=True) if one.get("state") == COMPLETED]
+    draft.snapshot.require(full_launches=[launch_id for _, launch_id in completed])
+    for parent, launch_id in completed:
+        action = action_of(draft.snapshot.full_launches[launch_id].get("action"))
+        if action["update_spec"] or action["mod_spec"]:
+            update_specs(draft, roots, action, parent, launch_id)

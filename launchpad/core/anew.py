@@ -16,6 +16,7 @@ from typing import Any
 from launchpad.core import states
 from launchpad.core.changes import FIREWORKS, WORKFLOWS, Insert, Outcome, Plan
 from launchpad.core.documents import ABSENT, get_path, iso, put_path
+from launchpad.core.effects import EFFECTS, RECEIVED, with_new_ids
 from launchpad.core.graph import Graph
 from launchpad.core.lineage import LINEAGE, Link, root_of
 from launchpad.core.recovery import drop_recovery
@@ -175,12 +176,16 @@ class _Copy:
             document[STALE] = {**document[STALE], "because": because}
         document["spec"].pop(DUPEFINDER, None)
         # Those kept stay as old as their results.
-        return document | {
-            "fw_id": self.numbers[fw_id],
-            "state": self.states[fw_id],
-            "created_on": now,
-            "archived_launches": [],
-        }
+        return (
+            document
+            | with_new_ids(document, self.numbers)
+            | {
+                "fw_id": self.numbers[fw_id],
+                "state": self.states[fw_id],
+                "created_on": now,
+                "archived_launches": [],
+            }
+        )
 
     def _workflow(self) -> dict[str, Any]:
         stored = self.snapshot.workflow
@@ -262,5 +267,5 @@ def _graph_after(snapshot: Snapshot, plan: Plan) -> Graph:
 
 def _set_fields(document: dict[str, Any], fields: Mapping[str, Any]) -> None:
     for path, value in fields.items():
-        if path == "spec" or path.startswith("spec."):
+        if path.split(".")[0] in ("spec", EFFECTS, RECEIVED):
             put_path(document, path, copy.deepcopy(value))

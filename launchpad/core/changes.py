@@ -97,6 +97,8 @@ class Outcome:
     before: str = ""
     after: str = ""
     warnings: tuple[str, ...] = ()
+    #: What it takes back of what others had done to this firework.
+    effects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ class Plan:
     mirror: tuple[int, ...] = ()
     #: All fireworks of a workflow that is deleted; empty for one that stays.
     removed: tuple[int, ...] = ()
-    #: Documents that go, as they were, so that they can come back: single fireworks, or those of a workflow and itself.
+    #: Documents that go, as they were, so that they can come back: single fireworks, those of a workflow and itself, or the
+    #: document of a workflow whose fireworks are in this one again.
     taken: tuple[Insert, ...] = ()
     #: Of the workflow as read: what must still hold when the lock is taken.
     guard: Mapping[str, Any] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import Any
 
 from launchpad.core import states
 from launchpad.core.changes import FIREWORKS, WORKFLOWS, ArchivedLaunch, Change, Insert, Outcome, Plan
-from launchpad.core.documents import ABSENT, get_path, iso, read_time
+from launchpad.core.documents import ABSENT, get_path, iso, put_path, read_time
 from launchpad.core.graph import Graph
 from launchpad.core.snapshot import Snapshot
 
@@ -85,6 +85,13 @@ class Draft:
         """Set single fields of a firework (ABSENT takes one away) without needing its whole spec."""
         if fields:
             self._fields.setdefault(fw_id, {}).update(fields)
+
+    def set_field(self, fw_id: int, path: str, value: Any) -> None:
+        """Set one field of a firework, a new one or a stored one."""
+        if self.is_new(fw_id):
+            put_path(self._inserted[fw_id], path, value)
+        else:
+            self.set_fields(fw_id, {path: value})
 
     def spec(self, fw_id: int) -> dict[str, Any]:
         """Return a firework's spec, to be changed in place. The snapshot must hold it in full."""

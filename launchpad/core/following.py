@@ -29,6 +29,8 @@ def with_consequences(snapshot: Snapshot, plan: Plan, fw_ids: Iterable[int]) -> 
         draft.set_state(fw_id, planned.firework_state(fw_id))
     refresh(draft, fw_ids)
     then = draft.plan()
+    if (plan.structure or plan.inserts) and (then.structure or then.inserts):
+        return plan  # two drawings at once; whoever looks after the launches does the other
     merged = changes | {
         change.key: _merged(snapshot.fireworks[change.key], planned.fireworks[change.key], changes.get(change.key), change)
         for change in then.changes
@@ -37,9 +39,9 @@ def with_consequences(snapshot: Snapshot, plan: Plan, fw_ids: Iterable[int]) -> 
     return replace(
         plan,
         changes=deepest_first(snapshot, merged.values()),
-        inserts=then.inserts,
+        inserts=(*plan.inserts, *then.inserts),
         archived=(*plan.archived, *then.archived),
-        structure=then.structure,
+        structure=plan.structure or then.structure,
         # Where all states are guarded, single ones need not be.
         guard={"fw_states": guard["fw_states"]} if "fw_states" in guard else guard,
     )

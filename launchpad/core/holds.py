@@ -15,7 +15,8 @@ from launchpad.core.changes import FIREWORKS, Change, Outcome, Plan
 from launchpad.core.documents import get_path, iso
 from launchpad.core.draft import Draft
 from launchpad.core.refresh import refresh
-from launchpad.core.rerun import RerunOptions, plan_rerun
+from launchpad.core.rerun import RerunOptions
+from launchpad.core.reverting import plan_rerun_reverting
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, PAUSED, READY, RESERVED, RUNNING, WAITING
 from launchpad.errors import BadDocument
@@ -65,7 +66,9 @@ def plan_defuse(snapshot: Snapshot, targets: Mapping[int, str], options: RerunOp
     snapshot.require(targets)
     snapshot.require(child for fw_id in targets if _state(snapshot, fw_id) == FIZZLED for child in snapshot.graph.children[fw_id])
     back = {fw_id: role for fw_id, role in targets.items() if role == "duplicate" or _goes_back(snapshot, fw_id)}
-    rerun = plan_rerun(snapshot, back, options) if back else Plan(snapshot.workflow_id)
+    rerun = plan_rerun_reverting(snapshot, back, options) if back else Plan(snapshot.workflow_id)
+    gone = set(snapshot.graph.nodes) - set(rerun.structure.after["nodes"]) if rerun.structure else set()
+    targets = {fw_id: role for fw_id, role in targets.items() if fw_id not in gone}
     remarks = {fw_id: remark for fw_id in targets if fw_id not in back and (remark := _not_defused(snapshot, fw_id))}
     done = {o.fw_id: o for o in rerun.outcomes if o.kind == "changed" and targets.get(o.fw_id) == "target"}
     for fw_id, role in targets.items():
@@ -84,10 +87,9 @@ def plan_defuse(snapshot: Snapshot, targets: Mapping[int, str], options: RerunOp
             else field_change(snapshot, fw_id, {"state": DEFUSED})
         )
     said = {outcome.fw_id: _without_hint(outcome) for outcome in rerun.outcomes} | remarks | done
-    return Plan(
-        snapshot.workflow_id,
+    return replace(
+        rerun,
         changes=deepest_first(snapshot, changes.values()),
-        archived=rerun.archived,
         guard=snapshot.guard(),
         outcomes=tuple(sorted(said.values(), key=lambda outcome: (outcome.role == "descendant", outcome.fw_id))),
     )

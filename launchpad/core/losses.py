@@ -17,7 +17,8 @@ from launchpad.core.following import as_planned
 from launchpad.core.launches import UNDECIDED
 from launchpad.core.recovery import checkpoint_of
 from launchpad.core.refresh import plan_refresh
-from launchpad.core.rerun import RerunOptions, plan_rerun
+from launchpad.core.rerun import RerunOptions
+from launchpad.core.reverting import plan_rerun_reverting
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ENDED, FIZZLED, RESERVED, RUNNING
 
@@ -95,7 +96,7 @@ def plan_return(snapshot: Snapshot, targets: Mapping[int, str], most: int, optio
                 resumed[fw_id] = launch_id
     if not back:
         return Plan(snapshot.workflow_id, outcomes=tuple(said))
-    plan = plan_rerun(snapshot, back, dataclasses.replace(options, launch_ids=resumed, copy_what_is_seen=True))
+    plan = plan_rerun_reverting(snapshot, back, dataclasses.replace(options, launch_ids=resumed, copy_what_is_seen=True))
     return dataclasses.replace(plan, outcomes=(*said, *plan.outcomes))
 
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from launchpad.core.addedfireworks import SUPERSEDED
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
+from launchpad.core.effects import EFFECTS, RECEIVED
 from launchpad.core.lineage import LINEAGE, Link
 
 Document = dict[str, Any]
@@ -57,12 +59,25 @@ class Renumbering:
     def _firework(self, document: Mapping[str, Any]) -> Document:
         return {path: self._firework_field(path, value) for path, value in document.items()}
 
+    def _effects(self, effects: Mapping[str, Any]) -> Document:
+        """Return what is noted of an action: of the one whose it was, or of one who received it."""
+        changed = {**effects, "launch_id": self._ln(effects.get("launch_id"))}
+        changed |= {name: self._fireworks(effects[name]) for name in ("added", "followed") if name in effects}
+        return changed | ({"defused": self._keyed(effects["defused"])} if "defused" in effects else {})
+
+    def _keyed(self, values: Mapping[str, Any]) -> Document:
+        return {self._key(key): value for key, value in values.items()}
+
     def _firework_field(self, path: str, value: Any) -> Any:
         """Return a value that lies at a path of a firework."""
         if path == "fw_id":
             return self._fw(value)
         if path in ("launches", "archived_launches"):
             return self._launches(value)
+        if path == EFFECTS or path.startswith(f"{RECEIVED}."):
+            return self._effects(value) if isinstance(value, Mapping) else value
+        if path == RECEIVED and isinstance(value, Mapping):
+            return {self._key(key): self._firework_field(f"{RECEIVED}.{key}", one) for key, one in value.items()}
         if path == "spec" and isinstance(value, Mapping) and "_recovery" in value:
             return {**value, "_recovery": self._firework_field("spec._recovery", value["_recovery"])}
         if path == "spec._recovery" and isinstance(value, Mapping) and "_launch_id" in value:
@@ -76,6 +91,9 @@ class Renumbering:
     def _workflow_field(self, path: str, value: Any) -> tuple[str, Any]:
         """Return a path of a workflow, which may end in an id, and the value that lies there."""
         top, dot, below = path.partition(".")
+        if path == "metadata" and isinstance(value, Mapping) and isinstance(value.get(SUPERSEDED), Mapping):
+            mark = value[SUPERSEDED]
+            return path, {**value, SUPERSEDED: {**mark, "added_by": self._fireworks(mark.get("added_by"))}}
         if top == "nodes":
             return path, self._fireworks(value)
         if path == "metadata" and (link := Link.of(value)):
@@ -181,6 +199,8 @@ class Renumbering:
             path, value = self._workflow_field(path, value)
         elif collection == FIREWORKS:
             value = self._firework_field(path, value)
+            top, dot, key = path.partition(".")
+            path = f"{top}.{self._key(key)}" if top == RECEIVED and dot else path
         return {"field": path, "value": value} if "value" in entry else {"field": path}
 
     # ids

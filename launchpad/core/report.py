@@ -65,7 +65,10 @@ class Report:
             "plan_id": self.plan_id,
             "counts": {kind: len(outcomes) for kind, outcomes in kinds.items()},
             **({"created": [vars(one) for one in self.created]} if self.created else {}),
-            "outcomes": [dataclasses.asdict(outcome) | {"warnings": list(outcome.warnings)} for outcome in self.outcomes],
+            "outcomes": [
+                dataclasses.asdict(outcome) | {"warnings": list(outcome.warnings), "effects": list(outcome.effects)}
+                for outcome in self.outcomes
+            ],
         }
 
     def _of_kind(self, kind: str) -> list[Outcome]:

@@ -15,8 +15,9 @@ from launchpad.core.documents import ABSENT, get_path, iso
 from launchpad.core.policy import CHECKPOINT, HOLD, START, Policy
 from launchpad.core.policytext import parse_policy
 from launchpad.core.recovery import checkpoint_of
-from launchpad.core.rerun import RerunOptions, plan_rerun
+from launchpad.core.rerun import RerunOptions
 from launchpad.core.retry import NONE, Decision, decide
+from launchpad.core.reverting import plan_rerun_reverting
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ENDED, FIZZLED
 from launchpad.core.trials import Trial, trials_of
@@ -116,7 +117,7 @@ def plan_retry(snapshot: Snapshot, targets: Mapping[int, str], decisions: Mappin
         spec_fields={fw_id: _fields(snapshot.fireworks[fw_id], decisions[fw_id]) for fw_id in retried},
         reasons={fw_id: decisions[fw_id].why for fw_id in retried},
     )
-    plan = plan_rerun(snapshot, due, how)
+    plan = plan_rerun_reverting(snapshot, due, how)
     return dataclasses.replace(plan, outcomes=(*said, *plan.outcomes))
 
 

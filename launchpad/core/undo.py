@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from launchpad.core import states
 from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Outcome, Plan, RestoredLaunch
 from launchpad.core.documents import ABSENT, get_path, iso, read_time
 from launchpad.core.following import after_restoring, followers
+from launchpad.core.redrawing import Redrawn, documents_back, drawn_back, structure_back, taken_out_again
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import READY, WAITING
 
@@ -25,16 +26,52 @@ class _Done:
     after: Mapping[str, Any]
 
 
-def plan_undo(snapshot: Snapshot, applied: Sequence[Plan]) -> Plan:
+def plan_undo(snapshot: Snapshot, applied: Sequence[Plan], *, of_undo: bool = False) -> Plan:
     """Return the plan that takes back what these plans, oldest first, did to one workflow, with what follows from that.
 
-    Raises Incomplete for what must be read first.
+    of_undo: these plans were an undo themselves; what they had brought back into the workflow is taken out again. Fireworks go
+    in and out all together or not at all. Raises Incomplete for what must be read first.
     """
-    restoring = plan_restoring(snapshot, applied)
+    redrawn = Redrawn.by(applied, again=of_undo)
+    if not redrawn.fw_ids:
+        return _followed(snapshot, plan_restoring(snapshot, applied))
+    rest = [_without(plan, redrawn.documents) for plan in applied]
+    if of_undo:
+        restoring = taken_out_again(snapshot, redrawn, plan_restoring(snapshot, rest))
+    else:
+        drawn = drawn_back(snapshot, redrawn)
+        restoring = _brought_back(drawn, redrawn, plan_restoring(drawn, rest))
+        if restoring.structure:
+            return documents_back(redrawn, _followed(drawn, restoring))
+    if restoring.structure:
+        return _followed(snapshot, restoring)
+    plan = _followed(snapshot, plan_restoring(snapshot, [_without(plan, redrawn.fw_ids) for plan in applied]))
+    how = "brought back" if of_undo else "taken out"
+    text = f"was {how} by the command; it stays so, for it or what had added it has moved on"
+    return replace(plan, outcomes=(*plan.outcomes, *(Outcome(fw_id, "moved", text) for fw_id in sorted(redrawn.fw_ids))))
+
+
+def _followed(snapshot: Snapshot, restoring: Plan) -> Plan:
+    """Return a plan that restores with what follows from it, and with lines that say what all becomes."""
     plan = after_restoring(snapshot, restoring)
     states_then = {change.key: str(change.after["state"]) for change in plan.changes}
-    told = [replace(o, after=states_then[o.fw_id]) if o.kind == "changed" else o for o in plan.outcomes]
+    told = [
+        replace(o, after=states_then.get(o.fw_id, o.after)) if o.kind == "changed" and o.after != "removed" else o
+        for o in plan.outcomes
+    ]
     return replace(plan, outcomes=(*told, *followers(snapshot, plan, (change.key for change in restoring.changes))))
+
+
+def _without(plan: Plan, fw_ids: Collection[int]) -> Plan:
+    return replace(plan, changes=tuple(change for change in plan.changes if change.key not in fw_ids))
+
+
+def _brought_back(drawn: Snapshot, redrawn: Redrawn, restoring: Plan) -> Plan:
+    """Return the plan with the structure that brings fireworks back, unless one of them or what is above has moved on."""
+    near = redrawn.fw_ids | {parent for fw_id in redrawn.fw_ids for parent in drawn.graph.parents[fw_id]}
+    if any(outcome.kind == "moved" and outcome.fw_id in near for outcome in restoring.outcomes):
+        return restoring
+    return replace(restoring, structure=structure_back(drawn, redrawn), taken=tuple(redrawn.workflows))
 
 
 def plan_restoring(snapshot: Snapshot, applied: Sequence[Plan]) -> Plan:
@@ -44,7 +81,9 @@ def plan_restoring(snapshot: Snapshot, applied: Sequence[Plan]) -> Plan:
     be older than its parent's. What had not run is READY or WAITING by what is above it now. Raises Incomplete for what must
     be read first.
     """
-    done = _all_done(applied)
+    everything = _all_done(applied)
+    done = {fw_id: what for fw_id, what in everything.items() if fw_id in snapshot.graph.children}
+    gone = [Outcome(n, "moved", "is no longer in this workflow") for n in sorted(everything) if n not in done]
     snapshot.forget_consulted()
     snapshot.require((n for fw_id in done for n in snapshot.graph.parents[fw_id]), full=done)
     snapshot.require(attempts=[fw_id for fw_id in done if "launches" in done[fw_id].before])
@@ -63,7 +102,10 @@ def plan_restoring(snapshot: Snapshot, applied: Sequence[Plan]) -> Plan:
         archived=tuple(launch for fw_id in kept for launch in _to_archive(fw_id, done[fw_id])),
         restored=tuple(launch for fw_id in kept for launch in _to_restore(snapshot, fw_id, done[fw_id])),
         guard=snapshot.guard(),
-        outcomes=tuple(_outcome(snapshot, fw_id, after.get(fw_id, ""), reasons.get(fw_id, "")) for fw_id in sorted(done)),
+        outcomes=(
+            *(_outcome(snapshot, fw_id, after.get(fw_id, ""), reasons.get(fw_id, "")) for fw_id in sorted(done)),
+            *gone,
+        ),
     )
 
 

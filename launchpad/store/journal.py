@@ -48,7 +48,7 @@ from launchpad.store.leases import unfollow
 from launchpad.store.locks import Leases
 from launchpad.store.mirroring import Copies, copies_ahead, mirror, mirror_back
 from launchpad.store.names import ENTRIES
-from launchpad.store.removing import remove, take_out
+from launchpad.store.removing import forget_emptied, remove, take_out
 from launchpad.store.store import Store, matching, one_of, setting
 
 
@@ -146,6 +146,7 @@ def carry_out(
         step(store, staying)
         leases.keep()
     mirror(store, [entry for entry in staying if entry.touches_workflow and not mirrored.get(entry.entry_id)])
+    forget_emptied(store, staying)
     leases.keep()
     _make_ready(store, staying)
     # One that brings a workflow back is closed under the lock: without it, and without the workflow, it is still to be done.

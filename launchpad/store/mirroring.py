@@ -82,7 +82,7 @@ def _write_copies(
         drawn = {workflow["_id"]: _drawn(workflow, structure_of[workflow["_id"]]) for workflow in workflows}
         fresh = read_states(store, workflows, entry_of)
         # What was taken out is in its place again where an entry was taken back.
-        gone = {workflow["_id"]: _taken(entry_of[workflow["_id"]]) if structures else set() for workflow in workflows}
+        gone = {workflow["_id"]: _gone(workflow, entry_of[workflow["_id"]]) if structures else set() for workflow in workflows}
         state_of = _workflow_states(store, workflows, drawn, fresh, gone)
         operations = []
         for workflow in workflows:
@@ -118,9 +118,15 @@ def _fresh_states(
         asked |= {int(fw_id) for fw_id in (entry.mirror if workflow.get("fw_states") else workflow["nodes"])} - set(changed)
     stored = {doc["fw_id"]: doc["state"] for doc in store.by_ids(FIREWORKS, "fw_id", asked, fields={"fw_id": 1, "state": 1})}
     for workflow in workflows:
-        gone = _taken(entry_of[workflow["_id"]])
+        gone = _gone(workflow, entry_of[workflow["_id"]])
         made[workflow["_id"]] |= {n: stored[n] for n in workflow["nodes"] if n in stored and n not in gone}
     return made
+
+
+def _gone(workflow: Mapping[str, Any], entry: Entry) -> set[int]:
+    """Return the fireworks that an entry takes out of the workflow, those that stay documents too."""
+    after = entry.structure.after if entry.structure else {}
+    return _taken(entry) | (set(workflow["nodes"]) - set(after.get("nodes", workflow["nodes"])))
 
 
 def _taken(entry: Entry) -> set[int]:

@@ -67,7 +67,10 @@ def _kept(store: Store, document: dict[str, Any]) -> KeptPlan:
     if document["parts"]:
         add_parts(document, store.backend.find(PLANS, {"part_of": document["_id"]}, sort=[("part", 1)]))
     guard = Change.from_document({"collection": "", "key": None, "before": document["guard"], "after": []}).before
-    outcomes = tuple(Outcome(**{**said, "warnings": tuple(said["warnings"])}) for said in document["outcomes"])
+    outcomes = tuple(
+        Outcome(**{**said, "warnings": tuple(said["warnings"]), "effects": tuple(said.get("effects", ()))})
+        for said in document["outcomes"]
+    )
     seen = {int(fw_id): stamp for fw_id, stamp in document.get("seen", {}).items()}
     plan = replace(as_plan(Entry.from_document(document)), guard=guard, outcomes=outcomes, seen=seen)
     return KeptPlan(plan, document["nodes"])

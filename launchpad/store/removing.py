@@ -45,6 +45,12 @@ def take_out(store: Store, entries: Sequence[Entry]) -> None:
     store.write(FIREWORKS, going)
 
 
+def forget_emptied(store: Store, entries: Sequence[Entry]) -> None:
+    """Remove the documents of workflows whose fireworks these entries have put into others again."""
+    beside = [one for entry in entries if not entry.removed for one in entry.taken if one.collection == WORKFLOWS]
+    store.write(WORKFLOWS, [DeleteMany({"_id": one.document["_id"]}) for one in beside])
+
+
 def remove_fireworks(store: Store, fw_ids: Sequence[int]) -> None:
     """Remove fireworks with their launches and what these stored elsewhere; what others still list stays."""
     launches = launches_to_remove(store, fw_ids, OWNERSHIP)

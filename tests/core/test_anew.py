@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from launchpad.core.anew import Anew, plan_anew
 from launchpad.core.changes import Plan
 from launchpad.core.documents import get_path
-from launchpad.core.freshinputs import with_fresh_inputs
 from launchpad.core.graph import Graph
 from launchpad.core.lineage import Link
-from launchpad.core.rerun import RerunOptions, plan_rerun
+from launchpad.core.rerun import RerunOptions
+from launchpad.core.reverting import plan_rerun_reverting
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import workflow_state
 from tests.factories import Stored, make_workflow, plan
@@ -27,7 +27,7 @@ def plan_for(stored: Stored, chosen: str, again: str, *, metadata: Mapping[str, 
 
     def planner(snapshot: Snapshot) -> Plan:
         targets = {stored.id_of(name): "target" for name in chosen}
-        inplace = with_fresh_inputs(snapshot, plan_rerun(snapshot, targets, RerunOptions(**options)))
+        inplace = plan_rerun_reverting(snapshot, targets, RerunOptions(**options))
         return plan_anew(snapshot, inplace, {stored.id_of(name) for name in again}, Anew(metadata or {}, "abc"))
 
     return plan(stored, planner)

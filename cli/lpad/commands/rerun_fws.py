@@ -30,7 +30,7 @@ import argparse
 
 from launchpad.core.selection import Selection
 from launchpad.errors import ConflictingOptions, EmptySelection
-from lpad import changing, confirmation, options, output, scoping, session
+from lpad import changing, confirmation, dynamic, options, output, scoping, session
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is not touched by default")
     group.add_argument("--running", action="store_true", help="also what is running; the late results of those runs are not used")
     group.add_argument("--revive-held", action="store_true", help="also what a person paused or defused below")
+    dynamic.add_dynamic(group)
     options.add_confirmation(parser)
 
 
@@ -89,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     _check_wishes(args, len(selection.fw_ids))
     options.is_confirmed(args)
     with session.open_launchpad(args) as launchpad:
+        wishes["dynamic"] = dynamic.decide(args, lambda word: launchpad.rerun(selection, **wishes, dynamic=word, dry_run=True))
         if not args.dry_run:
             confirmation.before_changing(args, launchpad, selection, lambda: launchpad.rerun(selection, **wishes, dry_run=True))
         with output.progress(None, "fireworks") as progress:

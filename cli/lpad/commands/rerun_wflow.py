@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from launchpad.core.scopes import ALL, FAILED
 from launchpad.core.selection import Selection
 from launchpad.errors import ConflictingOptions, UsageError
-from lpad import confirmation, options, output, scoping, session
+from lpad import confirmation, dynamic, options, output, scoping, session
 
 if TYPE_CHECKING:
     from launchpad.core.report import Report
@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-i", "--fw_id", nargs="+", action="extend", default=[], metavar="ID", help=ids)
     scoping.add_scope(parser, "the final stage alone; with --select only")
     scoping.add_new_workflow(parser)
+    dynamic.add_dynamic(parser)
     parser.add_argument("--running", action="store_true", help="also what is running; late results are not used")
     parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the history")
@@ -66,9 +67,10 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(
                 f"Firework {min(foreign)} is not in the workflow of firework {args.id}.", hint="Nothing was changed."
             )
+        word = dynamic.decide(args, lambda word: rerun(dynamic=word, dry_run=True))
         if not args.dry_run:
-            confirmation.before_changing(args, launchpad, selection, lambda: rerun(dry_run=True))
-        report = rerun(dry_run=args.dry_run, keep_plan=args.dry_run, reason=args.reason)
+            confirmation.before_changing(args, launchpad, selection, lambda: rerun(dynamic=word, dry_run=True))
+        report = rerun(dynamic=word, dry_run=args.dry_run, keep_plan=args.dry_run, reason=args.reason)
         output.show_report(report, args.output)
         if not report.outcomes:
             output.note(f"Nothing matches {selection.describe()}.")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 
 from launchpad.errors import ConflictingOptions
-from lpad import changing, scoping
+from lpad import changing, dynamic, scoping
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--clear-recovery", action="store_true", help="start from scratch, forgetting where to resume")
     changing.add_keep_budget(group)
     scoping.add_new_workflow(group)
+    dynamic.add_dynamic(group)
     changing.add_running(parser)
     parser.add_argument("--revive-held", action="store_true", help="also what a person paused or defused")
 
