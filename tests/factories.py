@@ -254,8 +254,8 @@ def after(stored: Stored, made: Plan) -> Stored:
             result.fireworks[insert.document["fw_id"]] = copy.deepcopy(dict(insert.document))
         else:
             result.superseded.append(copy.deepcopy(dict(insert.document)))
-    for dropped in made.dropped:
-        result.fireworks.pop(dropped.document.get("fw_id"), None)
+    for taken in made.taken:
+        result.fireworks.pop(taken.document.get("fw_id"), None)
     for launch in made.archived:
         if launch.launch_id in result.launches:
             result.archived_launches[launch.launch_id] = result.launches.pop(launch.launch_id)

@@ -58,6 +58,10 @@ class Scene:
     specs: Mapping[str, Mapping[str, Any]]
     doings: Mapping[str, Doing]
 
+    @property
+    def propagates(self) -> bool:
+        return any(doing.propagate for doing in self.doings.values())
+
     def add(self, launchpad: LaunchPad) -> Playing:
         fireworks = {name: Firework([TASK], spec=copy.deepcopy(dict(self.specs[name])), name=name) for name in self.links}
         links = {fireworks[name]: [fireworks[child] for child in below] for name, below in self.links.items()}
@@ -100,7 +104,9 @@ class Playing:
                 continue
             ids = {name: firework["fw_id"] for name, firework in members.items() if name in self.scene.links}
             doing = self.scene.doings.get(ready[0], Doing())
-            checkout.complete("COMPLETED", doing.action({name: n for name, n in ids.items() if n == self.first}).to_dict())
+            # What stands below several may be there already when one of them runs again, and was not when it ran first.
+            beside = {} if self.scene.propagates else {name: n for name, n in ids.items() if n == self.first}
+            checkout.complete("COMPLETED", doing.action(beside).to_dict())
             assert self.fireworks()[ready[0]]["state"] != "FIZZLED", "its action did not fit"
 
     def ids(self, names: Collection[str]) -> tuple[int, ...]:
