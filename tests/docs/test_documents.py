@@ -14,7 +14,7 @@ from tests.docs.pages import ROOT, page
 
 #: Documented fields that a document has at times only, or only in special cases.
 AT_TIMES = {
-    "fireworks": {"stale"},
+    "fireworks": {"stale", "effects", "received"},
     "workflows": {"locked"},
     "launches": {"pending", "archived", "reservedtime_secs", "told", "usage"},
     "reruns": {"by", "why", "keep_budget"},
