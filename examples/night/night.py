@@ -129,10 +129,11 @@ class Night:
     # workers
 
     def start(self, kind, number, count=1):
-        """Start a worker, or several in one process; those that may be killed for memory in a cgroup of their own."""
+        """Start a worker on a host of its own, or several on one; those that may be killed for memory in cgroups of their own."""
         how = ["multi", str(count)] if kind == "multi" else ["rapidfire"]
         more = ["--nlaunches", "infinite", "--sleep", "0.5", "--local_redirect"]
-        command = [*program("lpad.rlaunch"), "-s", "-l", str(self.file), "-w", str(self.folder / f"{kind}.yaml"), *how, *more]
+        worker = [sys.executable, str(HERE / "night_worker.py"), f"{kind}-{number + 1}"]
+        command = [*worker, "-s", "-l", str(self.file), "-w", str(self.folder / f"{kind}.yaml"), *how, *more]
         environment, group = dict(self.environment), None
         if kind == "batch":  # as Slurm tells it
             environment |= {"SLURM_JOB_ID": str(number + 1), "SLURM_JOB_END_TIME": str(int(time.time()) + 120)}
