@@ -135,7 +135,7 @@ class _Rerun:
         for fw_id in reset:
             self.refused.pop(fw_id, None)  # an action defused it, and that action is undone
             self.skipped.pop(fw_id, None)
-        held = [fw_id for fw_id in self._below(begun) if fw_id not in reset and self._state(fw_id) != WAITING]
+        held = [fw_id for fw_id in self._below(begun) if fw_id not in reset and self._begun_state(fw_id) != WAITING]
         fresh = {fw_id: self._fresh_state(fw_id, reset) for fw_id in reset}
         self._skip_untouched_ready(accepted, reset, fresh)
         outdated = [fw_id for fw_id in scopes.outdated(self.graph, self._state, reset, self.scope) if not self._is_missing(fw_id)]
@@ -155,7 +155,12 @@ class _Rerun:
         return self._state(fw_id) == ARCHIVED and "updated_on" not in self.snapshot.fireworks.get(fw_id, {"updated_on": None})
 
     def _below(self, start: Iterable[int]) -> list[int]:
-        return scopes.reach(self.graph, self._state, start, self.scope)
+        return scopes.reach(self.graph, self._begun_state, start, self.scope)
+
+    def _begun_state(self, fw_id: int) -> str:
+        """Return the state, but for what FireWorks set to WAITING and left a result with: it would come back unrenewed."""
+        state = self._state(fw_id)
+        return RESERVED if state == WAITING and not self.keeps and self.snapshot.active_launches(fw_id) else state
 
     def _children(self, fw_ids: Iterable[int]) -> set[int]:
         return {child for fw_id in fw_ids for child in self.graph.children[fw_id]}
@@ -282,7 +287,7 @@ class _Rerun:
             fw_id for fw_id in below if self._state(fw_id) in states.HELD and fw_id not in undone and not self.options.revive_held
         }
         held |= {fw_id for fw_id in below if self._is_missing(fw_id)}
-        return {fw_id for fw_id in below if fw_id not in held and self._state(fw_id) != WAITING} | undone | set(accepted)
+        return {fw_id for fw_id in below if fw_id not in held and self._begun_state(fw_id) != WAITING} | undone | set(accepted)
 
     def _defused_by_action(self, fw_id: int, below: list[int]) -> list[int]:
         """Return the fireworks that a launch which is archived now had defused: no person holds them."""

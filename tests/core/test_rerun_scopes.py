@@ -181,6 +181,16 @@ def test_a_rerun_downstream_reaches_results_kept_below_one_that_waits():
     assert not stale(rerun(waits, "A"))
 
 
+def test_a_result_that_fireworks_left_with_what_it_set_to_waiting_goes_with_a_rerun_above():
+    left = follow(kept(), "A", "FIZZLED")
+    del left["B"]["stale"]
+    left["B"]["state"] = left.workflow["fw_states"]["2"] = "WAITING"
+    result = rerun(left, "A")
+    assert result.states == {"A": "READY", "B": "WAITING", "C": "WAITING"}
+    assert not result["B"]["launches"] and not result["C"]["launches"]
+    assert rerun(left, "A", scope="only")["B"]["launches"], "it comes back when A has completed"
+
+
 def test_a_consistent_workflow_is_what_it_is_and_mending_leaves_the_kept_alone():
     for stored in (kept(), follow(kept(), "A", "FIZZLED")):
         assert plan(stored, lambda snapshot: _no_findings(snapshot)) == Plan(stored.workflow["_id"])
