@@ -147,6 +147,17 @@ def test_adding_many_workflows_costs_no_more_commands_than_adding_few(launchpad:
     assert many == few == ADD
 
 
+def test_many_additions_are_undone_and_brought_back_with_as_many_commands_as_few(launchpad: LaunchPad) -> None:
+    counts = []
+    for how_many in (2, 100):
+        launchpad.bulk_add_wfs([star(2) for _ in range(how_many)])
+        out = commands(launchpad, lambda: launchpad.undo(next(launchpad.history())["_id"]))
+        back = commands(launchpad, lambda: launchpad.undo(next(launchpad.history())["_id"]))
+        counts.append((out, back))
+    assert launchpad.store.backend.count("workflows", {}) == 102
+    assert counts[0] == counts[1] < (30, 20)
+
+
 @pytest.mark.parametrize(("width", "telling"), [(2, COMPLETE_AND_TELL), (300, COMPLETE_AND_TELL_MANY)])
 def test_what_a_worker_sends_does_not_depend_on_the_size_of_the_workflow(launchpad: LaunchPad, width: int, telling: int) -> None:
     launchpad.add_wf(star(width))

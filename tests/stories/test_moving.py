@@ -19,7 +19,7 @@ from launchpad.store.leftovers import tidy
 from tests.factories import read_links
 from tests.stories.databases import COLLECTIONS, open_launchpad
 from tests.stories.invariants import check
-from tests.stories.operations import add, claim, finish, id_of, rerun, state_of, work_until_done
+from tests.stories.operations import add, claim, finish, id_of, make_workflow, rerun, state_of, work_until_done
 
 DRAWINGS = ("A→B,C→D", "A→B→C", "A", "A→B,C,D,E→F", "A,B→C")
 
@@ -144,6 +144,24 @@ def test_workflows_that_get_new_ids_are_whole_and_go_on(way, seed, tmp_path):
         assert [o.fw_id for o in new.undo(there["_id"]).changed] == changed
         check(new.store.backend)
     work_until_done(new)
+    check(new.store.backend)
+
+
+def test_what_was_taken_out_comes_back_where_it_has_new_ids(old, new, tmp_path):
+    add(old, "P→Q")
+    old.append_wf(make_workflow("S→T"), [id_of(old, "P")], detour=True)
+    taken = old.undo(next(old.history())["_id"]).rerun_id
+    add_others(new)
+    old.export_workflows(Selection(everything=True), tmp_path / "all")
+    new.import_workflows(tmp_path / "all", new_ids=True)
+    there = next(record for record in new.history() if record["command"] == "undo")
+    assert [outcome.name for outcome in new.undo(there["_id"]).changed if outcome.role == "target"] == ["T", "S"]
+    assert (state_of(new, "P"), state_of(new, "S"), state_of(new, "Q")) == ("READY", "WAITING", "WAITING")
+    again = next(record for record in new.history() if record["command"] == "undo")
+    assert len(new.undo(again["_id"]).changed) == 2
+    added = next(record for record in new.history() if record["command"] == "add_wf")
+    assert {outcome.kind for outcome in new.undo(added["_id"]).outcomes} <= {"changed", "moved"}
+    assert len(old.undo(taken).changed) == 2
     check(new.store.backend)
 
 

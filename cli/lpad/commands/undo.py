@@ -1,7 +1,8 @@
 """Take back what a command did: states, launches, recoveries, specs, everything below.
 
-`lpad history` lists the commands and their ids. What has moved on since is left alone and listed. An undo is in the history
-itself, and can be undone. Workflows that were deleted do not come back.
+`lpad history` lists the commands and their ids. What has moved on since is left alone and listed. What was added is deleted
+again, and what was appended taken out, each workflow wholly or not at all, while nothing of it has run. An undo is in the
+history itself, and can be undone. Workflows that `delete_wflows` deleted do not come back.
 
 Examples:
   lpad undo 3f2a9c41d07b --dry-run
