@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from launchpad.core.changes import FIREWORKS, WORKFLOWS
 from launchpad.core.documents import get_path
+from launchpad.core.graph import Graph
 from launchpad.core.lineage import LINEAGE, Attempts, Family, Link, Member, cause_of, root_of
 from launchpad.core.trials import trials_of
 from launchpad.errors import UnknownFirework
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 #: How many fireworks are looked at together.
 AT_ONCE = 500
 
-WORKFLOW_FIELDS = dict.fromkeys(("name", "state", "nodes", "created_on", f"metadata.{LINEAGE}"), 1)
+WORKFLOW_FIELDS = dict.fromkeys(("name", "state", "nodes", "links", "created_on", f"metadata.{LINEAGE}"), 1)
 
 FIREWORK_FIELDS = dict.fromkeys(("fw_id", "name", "state", "launches"), 1)
 
@@ -55,7 +56,7 @@ class Tracing:
                     created_on=workflow.get("created_on"),
                     parent=link.parent if link else None,
                     cause=cause_of(link.rerun, records.get(link.rerun)) if link else None,
-                    fireworks=tuple(self._attempts(workflow["nodes"], link)),
+                    fireworks=tuple(self._attempts(_from_above(workflow), link)),
                 )
             )
         return Family(root, tuple(sorted(members, key=lambda member: member.fw_id)))
@@ -75,13 +76,13 @@ class Tracing:
 
     def _attempts(self, nodes: Sequence[int], link: Link | None) -> Iterable[Attempts]:
         for start in range(0, len(nodes), AT_ONCE):
-            part = sorted(nodes)[start : start + AT_ONCE]
+            part = nodes[start : start + AT_ONCE]
             fireworks = {doc["fw_id"]: doc for doc in self.store.by_ids(FIREWORKS, "fw_id", part, fields=FIREWORK_FIELDS)}
             launches = attempts_of(self.store, part)
             records = self._records(
                 rerun for ran in launches.values() for one in ran if isinstance(rerun := get_path(one, "archived.rerun"), str)
             )
-            for fw_id, firework in sorted(fireworks.items()):
+            for fw_id, firework in ((fw_id, fireworks[fw_id]) for fw_id in part if fw_id in fireworks):
                 # What another firework ran is its result, not an attempt of this one's.
                 own = [launch for launch in launches[fw_id] if launch.get("fw_id") == fw_id]
                 shared = [launch for launch in launches[fw_id] if launch.get("fw_id") != fw_id]
@@ -99,3 +100,8 @@ class Tracing:
         wanted = {name for name in names if name}
         found = self.store.by_ids(RERUNS, "_id", wanted, fields=RECORD_FIELDS) if wanted else ()
         return {record["_id"]: record for record in found}
+
+
+def _from_above(workflow: Mapping[str, Any]) -> Sequence[int]:
+    """Return the fireworks of a workflow, parents before children."""
+    return Graph({**{str(fw_id): [] for fw_id in workflow["nodes"]}, **(workflow.get("links") or {})}).order()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from lpad.forms import Paint, cell, plainly
@@ -24,7 +23,7 @@ def tree_lines(family: Family, paint: Paint = plainly) -> Iterator[str]:
     """Yield a family as a tree, a line for each workflow, firework and attempt."""
     there = {member.fw_id for member in family.members}
     if family.root not in there:
-        yield f"{family.root} (deleted)"
+        yield f"workflow {family.root}: deleted"
     for member in family.tops:
         yield from _lines(_member(family, member, paint, there))
 
@@ -38,7 +37,7 @@ def _lines(branch: Branch, first: str = "", rest: str = "") -> Iterator[str]:
 
 
 def _member(family: Family, member: Member, paint: Paint, there: set[int]) -> Branch:
-    text = f"{member.fw_id} {cell(member.name)}  {paint(member.state)}"
+    text = f"workflow {member.fw_id}: {cell(member.name)}  {paint(member.state)}"
     if member.parent is not None:
         gone = "" if member.parent in there else f" of {member.parent}, which is deleted"
         text += f"  rerun as new{gone}{_by(member.cause)}"
@@ -46,10 +45,11 @@ def _member(family: Family, member: Member, paint: Paint, there: set[int]) -> Br
         text += f"  added {_minute(member.created_on)}"
     told = [firework for firework in member.fireworks if _is_telling(firework)]
     usual = [firework for firework in member.fireworks if not _is_telling(firework)]
-    shown = sorted([*told, *usual[:MOST_USUAL]], key=lambda firework: firework.fw_id)
-    below = [_firework(firework, paint) for firework in shown]
-    if left := len(usual) - MOST_USUAL:
-        below += [(f"… and {left} more, tried once or not yet", ())] if left > 0 else []
+    chosen = {firework.fw_id for firework in (*told, *usual[:MOST_USUAL])}
+    shown = [firework for firework in member.fireworks if firework.fw_id in chosen]
+    below: list[Branch] = [_firework(firework, paint) for firework in shown]
+    if (left := len(usual) - MOST_USUAL) > 0:
+        below.append((f"… and {left} more, tried once or not yet", ()))
     return text, [*below, *(_member(family, child, paint, there) for child in family.children(member.fw_id))]
 
 
@@ -63,15 +63,17 @@ def _firework(firework: Attempts, paint: Paint) -> Branch:
         text += f"  keeps the result of firework {firework.original}, launch {', '.join(map(str, firework.kept))}"
     elif firework.original is not None:
         text += f"  as firework {firework.original}"
-    befores: list[Trial | None] = [None, *firework.trials]
-    return text, [(_attempt(trial, before, paint), ()) for before, trial in pairwise(befores) if trial is not None]
+    last = firework.trials[-1] if firework.trials else None
+    pairs = zip([None, *firework.trials], firework.trials, strict=False)
+    return text, [(_attempt(trial, before, trial is last, paint), ()) for before, trial in pairs]
 
 
-def _attempt(trial: Trial, before: Trial | None, paint: Paint) -> str:
+def _attempt(trial: Trial, before: Trial | None, is_last: bool, paint: Paint) -> str:
     ended = f" {_minute(trial.ended)}" if trial.ended else ""
     failed = f" ({trial.cause})" if trial.failed else ""
     again = f", tried again{_by(before.set_aside)}" if before else ""
-    return f"attempt {trial.number}, launch {trial.launch_id}: {paint(trial.state)}{failed}{ended}{again}"
+    text = f"attempt {trial.number}, launch {trial.launch_id}: {paint(trial.state)}{failed}{ended}{again}"
+    return text + (f"; set aside{_by(trial.set_aside)}" if is_last and trial.set_aside else "")
 
 
 def _by(cause: SetAside | None) -> str:

@@ -155,6 +155,7 @@ def _attempt(trial: Trial, before: Trial | None) -> dict[str, Any]:
         "cause": trial.cause if trial.failed else None,
         "ended": iso(trial.ended) if trial.ended else None,
         "counts": trial.set_aside is None,
+        "set_aside": _caused(trial.set_aside, "rerun") if trial.set_aside else None,
         "retries": before.launch_id if before else None,
         **_caused(before.set_aside if before else None, "rerun"),
     }

@@ -254,16 +254,8 @@ def _firework_part(selection: Selection) -> Selection | None:
     """Return what a selection of workflows says of their fireworks, None if nothing."""
     if not (selection.qid or selection.launches_mode or selection.stale or selection.speaks_of_attempts):
         return None
-    own = {
-        "fw_ids": (),
-        "nothing": False,
-        "names": (),
-        "workflows": (),
-        "metadata": {},
-        "families": (),
-        "since": None,
-        "until": None,
-    }
+    of_workflow: dict[str, Any] = {"workflows": (), "metadata": {}, "families": ()}
+    own = {"fw_ids": (), "nothing": False, "names": (), "since": None, "until": None, **of_workflow}
     of_launches = {} if selection.launches_mode else {"states": (), "query": None}
     return replace(selection, **own, **of_launches, limit=0, sort=None)  # type: ignore[arg-type]
 
