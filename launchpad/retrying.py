@@ -28,6 +28,7 @@ from launchpad.errors import BadPolicy, ConfigurationError, UnknownFirework
 from launchpad.model.policyfile import settings_policy
 from launchpad.store import reading_queries
 from launchpad.store.attempts import records_setting_aside
+from launchpad.store.records import with_marks
 from launchpad.store.selecting import select_fw_ids
 from launchpad.store.snapshots import attempts_of, collect, load
 
@@ -231,8 +232,10 @@ class Retrying(Batching):
         firework = self.store.backend.find_one(FIREWORKS, {"fw_id": fw_id}, fields={"fw_id": 1, "launches": 1})
         if firework is None:
             raise UnknownFirework(fw_ids=[fw_id])
-        launches = attempts_of(self.store, [fw_id])[fw_id]
-        return trials_of(launches, firework.get("launches") or (), records_setting_aside(self.store, launches), fw_id)
+        launches, active = attempts_of(self.store, [fw_id])[fw_id], firework.get("launches") or ()
+        for workflow in self.store.workflows_of([fw_id], fields={"_id": 1}):
+            launches = with_marks(self.store, workflow["_id"], {fw_id: launches}, {fw_id: active})[fw_id]
+        return trials_of(launches, active, records_setting_aside(self.store, launches), fw_id)
 
 
 class Retry(Operation):

@@ -12,6 +12,7 @@ from launchpad.core.lineage import LINEAGE, Attempts, Family, Link, Member, caus
 from launchpad.core.trials import trials_of
 from launchpad.errors import UnknownFirework
 from launchpad.store.names import RERUNS
+from launchpad.store.records import with_marks
 from launchpad.store.snapshots import attempts_of
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Tracing:
                     created_on=workflow.get("created_on"),
                     parent=link.parent if link else None,
                     cause=cause_of(link.rerun, records.get(link.rerun)) if link else None,
-                    fireworks=tuple(self._attempts(_from_above(workflow), link)),
+                    fireworks=tuple(self._attempts(workflow, link)),
                 )
             )
         return Family(root, tuple(sorted(members, key=lambda member: member.fw_id)))
@@ -74,11 +75,13 @@ class Tracing:
         first = self.store.workflows_of([root], fields=WORKFLOW_FIELDS)
         return list({workflow["_id"]: workflow for workflow in (*first, *made)}.values())
 
-    def _attempts(self, nodes: Sequence[int], link: Link | None) -> Iterable[Attempts]:
+    def _attempts(self, workflow: Mapping[str, Any], link: Link | None) -> Iterable[Attempts]:
+        nodes = _from_above(workflow)
         for start in range(0, len(nodes), AT_ONCE):
             part = nodes[start : start + AT_ONCE]
             fireworks = {doc["fw_id"]: doc for doc in self.store.by_ids(FIREWORKS, "fw_id", part, fields=FIREWORK_FIELDS)}
-            launches = attempts_of(self.store, part)
+            active = {fw_id: firework.get("launches") or () for fw_id, firework in fireworks.items()}
+            launches = with_marks(self.store, workflow["_id"], attempts_of(self.store, part), active)
             records = self._records(
                 rerun for ran in launches.values() for one in ran if isinstance(rerun := get_path(one, "archived.rerun"), str)
             )
@@ -86,14 +89,13 @@ class Tracing:
                 # What another firework ran is its result, not an attempt of this one's.
                 own = [launch for launch in launches[fw_id] if launch.get("fw_id") == fw_id]
                 shared = [launch for launch in launches[fw_id] if launch.get("fw_id") != fw_id]
-                active = firework.get("launches") or ()
                 yield Attempts(
                     fw_id=fw_id,
                     name=str(firework.get("name", "")),
                     state=str(firework.get("state", "")),
                     original=link.originals.get(fw_id) if link else None,
-                    kept=tuple(sorted(int(one["launch_id"]) for one in shared if one["launch_id"] in active)),
-                    trials=tuple(trials_of(own, active, records, fw_id)),
+                    kept=tuple(sorted(int(one["launch_id"]) for one in shared if one["launch_id"] in active[fw_id])),
+                    trials=tuple(trials_of(own, active[fw_id], records, fw_id)),
                 )
 
     def _records(self, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:

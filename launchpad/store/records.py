@@ -107,6 +107,39 @@ def last_change_to(store: Store, workflow_id: Any, fw_id: int, state: str) -> di
     return None
 
 
+def with_marks(
+    store: Store, workflow_id: Any, attempts: Mapping[int, Sequence[dict[str, Any]]], active: Mapping[int, Sequence[int]]
+) -> dict[int, list[dict[str, Any]]]:
+    """Return the attempts of fireworks of one workflow, those set aside with the mark that says when and by which command.
+
+    One that another firework still lists as active bears no mark itself: the journal knows it. active: what each one lists so.
+    """
+    unmarked = {
+        launch["launch_id"]
+        for fw_id, launches in attempts.items()
+        for launch in launches
+        if launch["launch_id"] not in active.get(fw_id, ()) and not launch.get("archived")
+    }
+    if not unmarked:
+        return {fw_id: list(launches) for fw_id, launches in attempts.items()}
+    fields = {"archived": 1, "on": 1, "rerun": 1}
+    query = {"workflow": workflow_id, "state": {"$in": [COMMITTED, APPLIED]}, "archived.launch_id": {"$in": sorted(unmarked)}}
+    marks: dict[tuple[int, int], dict[str, Any]] = {}
+    for entry in store.backend.find(ENTRIES, query, fields=fields, sort=[("on", 1)]):
+        for launch in entry["archived"]:
+            for fw_id in launch["fw_ids"]:
+                marks[launch["launch_id"], fw_id] = {"on": entry["on"], "rerun": entry["rerun"], "fw_ids": launch["fw_ids"]}
+    return {
+        fw_id: [
+            {**launch, "archived": mark}
+            if launch["launch_id"] in unmarked and (mark := marks.get((launch["launch_id"], fw_id)))
+            else launch
+            for launch in launches
+        ]
+        for fw_id, launches in attempts.items()
+    }
+
+
 def as_plan(entry: Entry) -> Plan:
     return Plan(
         entry.workflow_id,
