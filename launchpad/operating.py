@@ -289,7 +289,7 @@ def new_inputs(inputs: Mapping[str, Any]) -> Callable[[dict[str, Any]], None]:
 
     def checked(spec: dict[str, Any]) -> None:
         modify(spec)
-        check_settings(spec, "With these values the spec")
+        check_settings(spec, "The changed spec")
 
     return checked
 
