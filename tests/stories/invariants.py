@@ -10,6 +10,7 @@ from typing import Any
 from launchpad.core import states
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.core.graph import Graph
+from launchpad.core.lineage import Link
 from launchpad.store.backend import Backend
 from launchpad.store.names import COUNTERS, ENTRIES
 
@@ -190,8 +191,10 @@ def picture(content: Content, *, archived: bool = True) -> dict[str, Any]:
             if archived:
                 members[names[fw_id]]["archived"] = len(firework["archived_launches"])
         assert len(members) == len(workflow["nodes"]), f"{workflow['name']} has fireworks of the same name: something was doubled"
-        assert workflow["name"] not in seen, f"there are two workflows {workflow['name']}"
-        seen[workflow["name"]] = {"state": workflow["state"], "fireworks": members}
+        name, link = workflow["name"], Link.of(workflow.get("metadata"))
+        name += f" made of {link.parent}" if link else ""
+        assert name not in seen, f"there are two workflows {name}"
+        seen[name] = {"state": workflow["state"], "fireworks": members}
     return seen
 
 
