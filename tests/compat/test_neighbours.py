@@ -275,3 +275,41 @@ def test_the_lock_of_a_process_of_ours_that_died_is_finished_by_us_and_respected
     assert states(launchpad) == {"A": "READY", "B": "WAITING"}
     assert neighbour.do("claim", fw_id=1) is None
     assert states(launchpad)["A"] == "RUNNING"
+
+
+def test_fireworks_reads_runs_reruns_and_deletes_a_workflow_that_a_rerun_made(
+    launchpad: LaunchPad, sides: dict[str, Side], scratch: Path
+):
+    sides["ours"].lpad("add", workflow_file(scratch))
+    sides["ours"].run_all()
+    launchpad.rerun(Selection(fw_ids=(2,)), as_new=True)
+    (scratch / "mended").touch()
+    fireworks = sides["fireworks"]
+    kept = json_in(fireworks.lpad("get_fws", "-i", "4", "-d", "all"))
+    assert (kept["state"], [launch["launch_id"] for launch in kept["launches"]]) == ("COMPLETED", [1])
+    fireworks.run_all()
+    assert {n: doc["state"] for n, doc in by_id(launchpad).items()} == {
+        1: "COMPLETED",
+        2: "FIZZLED",
+        3: "WAITING",
+        4: "COMPLETED",
+        5: "COMPLETED",
+        6: "COMPLETED",
+    }
+    fireworks.lpad("rerun_fws", "-i", "4")
+    assert [by_id(launchpad)[n]["state"] for n in range(1, 7)] == [
+        "COMPLETED",
+        "FIZZLED",
+        "WAITING",
+        "READY",
+        "WAITING",
+        "WAITING",
+    ]
+    fireworks.run_all()
+    fireworks.lpad("delete_wflows", "-i", "1")
+    assert set(by_id(launchpad)) == {4, 5, 6}
+    assert launchpad.lineage(5).to_dict()["workflows"][0]["parent"] == 1
+
+
+def by_id(launchpad: LaunchPad) -> dict[int, dict[str, Any]]:
+    return {doc["fw_id"]: doc for doc in launchpad.store.backend.find("fireworks", {})}
