@@ -180,7 +180,7 @@ def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(tmp_path):
 
 def test_a_folder_of_the_same_name_that_is_another_launchs_is_not_shown(tmp_path):
     assert why_unseen(str(tmp_path), 1) is None
-    (tmp_path / ".launchpad").write_text('{"database": "x", "launch_id": 2}\n')
+    (tmp_path / ".launchpad").write_text('{"database": "x", "launch_id": 2, "folder": "x"}\n')
     assert why_unseen(str(tmp_path), 2) is None
     assert "another launch" in why_unseen(str(tmp_path), 1)
     assert why_unseen("", 1) == why_unseen("relative", 1) == "no folder is known"

@@ -51,6 +51,7 @@ def test_an_address_or_an_embedded_file_is_written_too(lpad_here, own_surroundin
 
 
 def test_a_file_with_a_percent_sign_in_its_name_is_the_file_that_is_made(lpad_here, own_surroundings):
+    (own_surroundings / "runs%20at 50%").mkdir()
     assert lpad_here("init", "--embedded", "runs%20at 50%/a.db").status == 0
     assert lpad_here("reset", "--yes").status == 0
     assert (own_surroundings / "runs%20at 50%" / "a.db").exists()
