@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from launchpad.core import states
+from launchpad.core import stale, states
 from launchpad.core.changes import ArchivedLaunch, Plan, RestoredLaunch
 from launchpad.core.documents import ABSENT, get_path
 from launchpad.core.following import after_restoring
@@ -79,11 +79,11 @@ def counted(number: int, noun: str) -> str:
 
 
 def _put_away(snapshot: Snapshot, fw_id: int) -> dict[str, Any]:
-    launches = snapshot.active_launches(fw_id)
+    launches, fields = snapshot.active_launches(fw_id), {"state": ARCHIVED, **stale.cleared(snapshot.fireworks[fw_id])}
     if not launches:
-        return {"state": ARCHIVED}
+        return fields
     already = list(snapshot.fireworks[fw_id].get("archived_launches") or [])
-    return {"state": ARCHIVED, "launches": [], "archived_launches": list(dict.fromkeys(already + launches))}
+    return {**fields, "launches": [], "archived_launches": list(dict.fromkeys(already + launches))}
 
 
 def plan_unarchive(snapshot: Snapshot, archived_by: Sequence[Plan]) -> Plan:

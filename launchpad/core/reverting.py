@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from launchpad.core import states
+from launchpad.core import stale, states
 from launchpad.core.addedfireworks import without, workflow_of
 from launchpad.core.changes import FIREWORKS, WORKFLOWS, ArchivedLaunch, Change, Insert, Outcome, Plan
 from launchpad.core.documents import ABSENT, action_of, get_path, iso, put_path
@@ -207,11 +207,19 @@ class _Reverting:
             fields |= {"launches": [], "archived_launches": list(dict.fromkeys(already + active))}
         self.archived += [ArchivedLaunch(launch_id, (fw_id,)) for launch_id in active if launch_id not in listed]
         self._change(fw_id, fields)
+        self._unmark(fw_id)
         by = f"firework {self.found.going[fw_id]} had added it"
         self.texts[fw_id] = ("archived", ARCHIVED) if self._has_run(fw_id) else ("removed", "removed")
         self.effects.setdefault(fw_id, []).append(by)
         if (state := str(firework["state"])) in (states.PAUSED, DEFUSED):
             self._keep(fw_id, f"it was {state}; what is added in its place will not be")
+
+    def _unmark(self, fw_id: int) -> None:
+        """What is taken out is nobody's stale result."""
+        firework, after = self._firework(fw_id), dict(self.changes[fw_id].after)
+        if after.pop(stale.STALE, None) is not None or stale.is_stale(firework):
+            after |= stale.cleared(firework)
+            self.changes[fw_id] = Change(FIREWORKS, fw_id, {path: get_path(firework, path) for path in after}, after)
 
     def _forget_effects(self) -> None:
         for fw_id in {attempt.fw_id for attempt in self.found.attempts if attempt.noted} - set(self.found.going):
@@ -233,7 +241,8 @@ class _Reverting:
         fw_id = outcome.fw_id
         if fw_id in self.texts and outcome.role != "duplicate":
             text, after = self.texts[fw_id]
-            outcome = replace(outcome, kind="changed", text=text, after=after)
+            role = "descendant" if outcome.role == "stale" and fw_id in self.found.going else outcome.role
+            outcome = replace(outcome, kind="changed", text=text, after=after, role=role)
         return replace(
             outcome,
             effects=(*outcome.effects, *self.effects.get(fw_id, ())),

@@ -13,7 +13,7 @@ from launchpad.core.scopes import SCOPES
 from launchpad.core.selection import Selection
 from launchpad.errors import BadSteps, ConflictingOptions, EmptySelection, UnknownSteps
 from launchpad.launchpad import LaunchPad
-from launchpad.model import FWorker
+from launchpad.model import Firework, FWAction, FWorker
 from tests.compat.agreement import Ours
 from tests.factories import Stored, make_workflow
 from tests.stories.invariants import check
@@ -95,6 +95,35 @@ def test_a_kept_result_outlives_the_run_above_it_until_it_is_accepted(launchpad:
     assert stale(launchpad) == [2, 4]
     launchpad.rerun(Selection(stale=True))
     assert (stale(launchpad), states(launchpad)) == ([], ["COMPLETED", "READY", "WAITING", "READY"])
+    check(launchpad.store.backend)
+
+
+def test_what_the_superseded_run_had_added_is_taken_out_and_is_nobodys_stale_result(launchpad: LaunchPad, fill: Fill):
+    fill(make_workflow("A→B"))
+
+    def work() -> None:
+        detour = Firework([{"_fw_name": "ScriptTask", "script": "true"}], name="X")
+        while checkout := launchpad.claim(FWorker("w"), "/nowhere", host="here", ip="127.0.0.1"):
+            action = FWAction(detours=detour, mod_spec=[{"_push": {"list": 1}}]) if checkout.fw_id == 1 else FWAction()
+            checkout.complete("COMPLETED", action.to_dict())
+
+    work()
+    launchpad.rerun(one(1), scope="only")
+    assert (states(launchpad), stale(launchpad)) == (["READY", "COMPLETED", "ARCHIVED"], [2])
+    check(launchpad.store.backend)
+    work()
+    assert (states(launchpad), stale(launchpad)) == (["COMPLETED", "COMPLETED", "ARCHIVED", "COMPLETED"], [2])
+    assert documents(launchpad)[2]["spec"]["list"] == [1]
+    check(launchpad.store.backend)
+
+
+def test_an_archived_workflow_has_no_stale_results_and_gets_them_back(launchpad: LaunchPad, fill: Fill):
+    fill(chain())
+    launchpad.rerun(one(1), scope="only")
+    launchpad.archive(one(1))
+    assert stale(launchpad) == []
+    launchpad.unarchive(one(1))
+    assert stale(launchpad) == [2, 3, 4]
     check(launchpad.store.backend)
 
 
