@@ -23,6 +23,9 @@ from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, READY, RESERVED,
 from launchpad.core.superseded import Attempt, Superseded, superseded_by
 from launchpad.core.takingback import TakingBack
 
+#: What every firework hands on to the next, and nobody need be told of.
+_HANDED_ON = frozenset({"_files_prev", "_job_info"})
+
 #: What becomes of what superseded attempts did to their workflow: options of a rerun.
 KEEP, REVERT = "keep", "revert"
 
@@ -129,6 +132,7 @@ class _Reverting:
             fields |= {f"{RECEIVED}.{key}": one for key, one in now.items() if one != received[key]}
         if fields:
             self._change(receiver, fields)
+        keys = [key for key in keys if key not in _HANDED_ON]
         if keys:
             self.effects.setdefault(receiver, []).append(f"takes back {', '.join(keys)}, from {_named(by)}")
         if taking.kept:

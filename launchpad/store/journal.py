@@ -24,6 +24,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from bson import ObjectId
+
 from launchpad.core.additions import RETURN
 from launchpad.core.changes import FIREWORKS, KEY_FIELD, WORKFLOWS, Change, Plan
 from launchpad.core.documents import get_path, iso
@@ -45,10 +47,10 @@ from launchpad.store.entries import (
     removal,
 )
 from launchpad.store.leases import unfollow
-from launchpad.store.locks import Leases
+from launchpad.store.locks import Leases, locked_entries
 from launchpad.store.mirroring import Copies, copies_ahead, mirror, mirror_back
 from launchpad.store.names import ENTRIES
-from launchpad.store.removing import forget_emptied, remove, take_out
+from launchpad.store.removing import forget_emptied, forget_late, remove, take_out
 from launchpad.store.store import Store, matching, one_of, setting
 
 
@@ -296,17 +298,27 @@ def _take_back(store: Store, entries: Sequence[Entry]) -> None:
 
 
 def _insert_waiting(store: Store, entries: Sequence[Entry]) -> None:
+    """Insert what is new, none of it READY; unless we are late, and what was inserted may have been taken out again since."""
+    ours: dict[str, list[ObjectId]] = {}
     for collection in (FIREWORKS, WORKFLOWS):
         operations = []
         for entry in entries:
             for insert in (*entry.inserts, *entry.created):
                 if insert.collection == collection:
                     document = {**insert.document}
-                    if collection == FIREWORKS and document.get("state") == READY:
-                        document["state"] = WAITING
+                    if collection == FIREWORKS:
+                        ours.setdefault(entry.entry_id, []).append(ObjectId())
+                        document["_id"] = ours[entry.entry_id][-1]
+                        document["state"] = WAITING if document.get("state") == READY else document.get("state")
                     key = KEY_FIELD[collection]
                     operations.append(Update({key: document[key]}, {"$setOnInsert": _without(document, key)}, upsert=True))
         store.write(collection, operations)
+    new = [entry for entry in entries if entry.inserts or entry.created]
+    if not new:
+        return
+    held = set(locked_entries(store, [{"_id": entry.workflow_id} for entry in new]))
+    if late := [entry for entry in new if entry.entry_id not in held]:
+        forget_late(store, late, [one for entry in late for one in ours.get(entry.entry_id, ())])
 
 
 def _bring_back(store: Store, entries: Sequence[Entry]) -> None:

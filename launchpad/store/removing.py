@@ -51,6 +51,20 @@ def forget_emptied(store: Store, entries: Sequence[Entry]) -> None:
     store.write(WORKFLOWS, [DeleteMany({"_id": one.document["_id"]}) for one in beside])
 
 
+def forget_late(store: Store, entries: Sequence[Entry], ours: Sequence[Any]) -> None:
+    """Remove what was inserted for entries that others had carried out before us.
+
+    ours: the `_id`s that we gave to fireworks; those that were there have others. A workflow that we inserted is one whose
+    fireworks are gone, or in another.
+    """
+    store.write(FIREWORKS, [DeleteMany({"_id": one_of(part)}) for part in _parts(ours)])
+    for document in (one.document for entry in entries for one in (*entry.inserts, *entry.created) if "nodes" in one.document):
+        others = list(store.backend.find(WORKFLOWS, {"nodes": {"$in": document["nodes"]}}, fields={"_id": 1}))
+        there = {doc["fw_id"] for doc in store.by_ids(FIREWORKS, "fw_id", document["nodes"], fields={"fw_id": 1})}
+        if len(others) > 1 or not there.issuperset(document["nodes"]):
+            store.write(WORKFLOWS, [DeleteMany({"_id": document["_id"]})])
+
+
 def remove_fireworks(store: Store, fw_ids: Sequence[int]) -> None:
     """Remove fireworks with their launches and what these stored elsewhere; what others still list stays."""
     launches = launches_to_remove(store, fw_ids, OWNERSHIP)

@@ -351,6 +351,33 @@ def _with(**parts: Callable[[], Any]) -> Callable[[LaunchPad], FWAction]:
     return lambda launchpad: FWAction(**{name: make() for name, make in parts.items()})
 
 
+def _changed_its_workflow(launchpad: LaunchPad) -> None:
+    """A has told B, and added X, which has run and added N, and Y, which has not."""
+    add(launchpad, "A→B→C", B={"got": "old", "counter": 0})
+    finish(launchpad, "A", **{**COUNTS.to_dict(), "detours": [make_workflow("X→Y")], "additions": [make_workflow("Z")]})
+    finish(launchpad, "X", additions=[make_workflow("N")])
+
+
+def _undo_taking_back(*, twice: bool) -> Operation:
+    """Undo a rerun that took back what an attempt did; or undo that."""
+
+    def prepare(launchpad: LaunchPad) -> Facts:
+        _changed_its_workflow(launchpad)
+        command = launchpad.rerun(Selection(fw_ids=(id_of(launchpad, "A"),))).rerun_id
+        return {"command": launchpad.undo(str(command)).rerun_id if twice else command}
+
+    def act(launchpad: LaunchPad, facts: Facts) -> None:
+        launchpad.undo(facts["command"])
+
+    def again(launchpad: LaunchPad, facts: Facts) -> None:
+        try:
+            act(launchpad, facts)
+        except LaunchpadError as error:
+            assert "undone already" in str(error)
+
+    return Operation(f"undo {'the undo of ' if twice else ''}a rerun that took things back", prepare, act, again)
+
+
 OPERATIONS: Sequence[Operation] = (
     adding("add a firework", ("A", "")),
     adding("add a diamond", ("A→B,C→D", "")),
@@ -366,6 +393,9 @@ OPERATIONS: Sequence[Operation] = (
     rerunning("rerun with a duplicate", _duplicates, "one A", then=["one A", "two A"]),
     rerunning("rerun a live run", _all_of(DIAMOND_RUNS, lambda lp: claim(lp, "C")), "C", running=True),
     rerunning("rerun above a READY child", DIAMOND_RUNS, "A"),
+    rerunning("rerun what changed its workflow", _changed_its_workflow, "A"),
+    _undo_taking_back(twice=False),
+    _undo_taking_back(twice=True),
     claiming("claim", _added("A→B")),
     claiming("claim one of several", _added("A→B,C", "", A={}), "A"),
     claiming("claim a reserved firework", _reserve, "A"),

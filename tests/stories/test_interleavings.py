@@ -59,6 +59,9 @@ class Seen:
     def state(self, name: str) -> str:
         return str(self._fireworks[name]["state"])
 
+    def knows(self, name: str) -> bool:
+        return name in self._fireworks
+
     def spec(self, name: str) -> dict[str, Any]:
         spec: dict[str, Any] = self._fireworks[name]["spec"]
         return spec
@@ -256,6 +259,11 @@ def _misfit(launchpad: LaunchPad) -> None:
     claim(launchpad, "C")
 
 
+def _added_one(launchpad: LaunchPad) -> None:
+    add(launchpad, "A")
+    finish(launchpad, "A", additions=[make_workflow("X")])
+
+
 def _undo_last(launchpad: LaunchPad) -> Any:
     (record,) = launchpad.history(limit=1)
     launchpad.undo(record["_id"])
@@ -414,6 +422,24 @@ MEETINGS = (
         _one_runs,
         lambda lp: lp.append_wf(make_workflow("X"), [id_of(lp, "A")]),
         lambda lp: lp.append_wf(make_workflow("Y"), [id_of(lp, "A")]),
+    ),
+    Meeting(
+        "a rerun that takes an added firework out and a claim of that",
+        _added_one,
+        reruns("A"),
+        claims(),
+        lambda seen: (
+            seen.first == ["refused"] and seen.state("A") == "COMPLETED" and seen.state("X") == "RUNNING"
+            if seen.second == "X"
+            else seen.first == ["changed"] and not seen.knows("X")
+        ),
+    ),
+    Meeting(
+        "a rerun that takes a running firework out and the end of its run",
+        _then(_added_one, lambda lp: claim(lp, "X")),
+        reruns("A", running=True),
+        completes(name="X", additions=[make_workflow("Y")]),
+        lambda seen: seen.state("A") == "READY" and seen.state("X") == "ARCHIVED" and not seen.knows("Y"),
     ),
     Meeting(
         "an adding and a claim", lambda lp: None, lambda lp: add(lp, "A→B"), claims(), lambda seen: seen.second in (None, "A")
