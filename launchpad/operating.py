@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from launchpad.core.explanation import Family
 from launchpad.core.newinputs import NOT_SET, with_new_inputs
 from launchpad.core.report import Report, workflow_outcome
 from launchpad.core.rerun import RerunOptions, begin, describe_reach, plan_rerun
+from launchpad.core.reuse import Here, checked
 from launchpad.core.reverting import KEEP, REVERT, with_effects_reverted
 from launchpad.core.selection import Selection
 from launchpad.core.snapshot import Snapshot
@@ -45,9 +47,13 @@ class Rerun(Operation):
         failed: bool = False,
         modify: Callable[[dict[str, Any]], None] | None = None,
         dynamic: str = REVERT,
+        here: Here | None = None,
     ) -> None:
-        """modify: changes the spec of what was chosen, in place. dynamic: what becomes of what superseded attempts did."""
-        self._modify, self.dynamic = modify, dynamic
+        """modify: changes the spec of what was chosen, in place. dynamic: what becomes of what superseded attempts did.
+
+        here: the machine that looks whether what is reused is there; None to look not.
+        """
+        self._modify, self.dynamic, self._here = modify, dynamic, here
         self.options, self.duplicates, self.whole_workflows, self.failed = options, duplicates, whole_workflows, failed
         self.command = "rerun_wflows" if whole_workflows else "rerun_fws"
         self.widens = bool(options.steps) or options.scope in (scopes.ALL, scopes.FAILED, scopes.UPSTREAM)
@@ -63,7 +69,11 @@ class Rerun(Operation):
     def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
         if self.whole_workflows and not self.failed and "duplicate" not in targets.values():
             targets = {fw_id: targets[fw_id] for fw_id in scopes.heads(snapshot.graph, targets)}
-        plan = self.reverted(snapshot, plan_rerun(snapshot, targets, self.options))
+
+        def planner(some: Targets) -> Plan:
+            return self.reverted(snapshot, plan_rerun(snapshot, some, self.options))
+
+        plan = checked(snapshot, targets, planner, self._here, self.options.scope) if self._here else planner(targets)
         if self._modify:
             plan = with_new_inputs(snapshot, plan, self._modify)
         if self.widens and not plan.outcomes:
@@ -102,6 +112,7 @@ class Operating(Reexecuting):
         as_new: bool = False,
         inputs: Mapping[str, Any] | None = None,
         dynamic: str = REVERT,
+        unchecked: bool = False,
     ) -> Report:
         """Set the selected fireworks back to run again, with everything below them that has run, and report on each.
 
@@ -120,7 +131,7 @@ class Operating(Reexecuting):
         and make a new workflow of what would be set back and of the results that it needs; the report's `created` tells of it.
         inputs: fields of the specs of what is selected, by path, that are set in the same plan: ``{"input.cutoff": 500}``.
         dynamic: what becomes of what the attempts that are set aside had done to their workflow, "revert" (it is taken back) or
-        "keep".
+        "keep". unchecked: do not look whether files that are reused are there; else what would fail without them is refused.
 
         Raises EmptySelection, UnknownFirework, ConflictingOptions, BadSteps, UnknownSteps, UnknownLaunch, NoCheckpoint: then
         nothing was changed.
@@ -146,6 +157,7 @@ class Operating(Reexecuting):
         if failed and not whole_workflows:
             raise ConflictingOptions("`failed` is about whole workflows; single fireworks that failed are chosen by their state.")
         modify = new_inputs(inputs) if inputs else None
+        here = None if unchecked else Here(socket.gethostname(), os.path.exists)
         operation = Rerun(
             options,
             duplicates=rerun_duplicates,
@@ -153,13 +165,16 @@ class Operating(Reexecuting):
             failed=failed,
             modify=modify,
             dynamic=check_dynamic(dynamic, as_new=as_new),
+            here=here,
         )
         if steps:
             self._check_steps(steps, selection)
         if as_new:
             _check_new(recover_mode, keep_budget)
-            more = {"dry_run": dry_run, "reason": reason, "progress": progress, "keep_plan": keep_plan}
-            return self.rerun_anew(options, selection, whole_workflows=whole_workflows, failed=failed, modify=modify, **more)
+            more: dict[str, Any] = {"dry_run": dry_run, "reason": reason, "progress": progress, "keep_plan": keep_plan}
+            return self.rerun_anew(
+                options, selection, whole_workflows=whole_workflows, failed=failed, modify=modify, here=here, **more
+            )
         # A launch or a value that cannot be meant must stop the command before its first change.
         if (chosen_launches or modify) and not dry_run:
             self.carry_out(operation, selection, dry_run=True)

@@ -14,6 +14,7 @@ from launchpad.core.lineage import Created
 from launchpad.core.newinputs import with_new_inputs
 from launchpad.core.report import Report
 from launchpad.core.rerun import RerunOptions, begin, describe_reach
+from launchpad.core.reuse import Here, checked
 from launchpad.core.reverting import plan_rerun_reverting
 from launchpad.core.scopes import ALL, FAILED
 from launchpad.core.selection import Selection
@@ -38,6 +39,8 @@ class RerunAnew(Operation):
         self.store, self.options, self.command, self.chosen, self.states = store, options, command, chosen, states
         #: Changes the spec of what was chosen, in place.
         self.modify: Callable[[dict[str, Any]], None] | None = None
+        #: The machine that looks whether what is reused is there.
+        self.here: Here | None = None
         self._metadata: dict[Any, Mapping[str, Any]] = {}
         #: The new workflows.
         self.created: list[Mapping[str, Any]] = []
@@ -53,7 +56,11 @@ class RerunAnew(Operation):
         if not wanted:
             return Plan(snapshot.workflow_id, outcomes=tuple(gone.values()))
         begun = begin(snapshot, wanted, self.options)
-        inplace = plan_rerun_reverting(snapshot, wanted, self.options)
+
+        def planner(some: Targets) -> Plan:
+            return plan_rerun_reverting(snapshot, some, self.options)
+
+        inplace = checked(snapshot, wanted, planner, self.here, self.options.scope) if self.here else planner(wanted)
         if self.modify:
             inplace = with_new_inputs(snapshot, inplace, self.modify)
         again = to_run(snapshot.graph, list(begun), self.options.scope)
@@ -84,7 +91,8 @@ class ReexecutionOptions:
     selection, exclude: which fireworks, by `StepSelection`'s syntax: ["unreliable*"] is unreliable and all below it
     scope: one of "all", "failed", "downstream", "only", "upstream"; by default "only" with a selection, else "all"
     inputs: values of the specs of what is selected, by path, for this run
-    as_new: in a new workflow; else in place. running: also what runs. reason: for the history
+    as_new: in a new workflow; else in place. running: also what runs. unchecked: whatever files are gone
+    reason: for the history
     """
 
     parent: int | None = None
@@ -94,6 +102,7 @@ class ReexecutionOptions:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     as_new: bool = True
     running: bool = False
+    unchecked: bool = False
     reason: str = ""
 
 
@@ -161,6 +170,7 @@ class Reexecuting(Batching):
             exclude=wanted.exclude,
             inputs=wanted.inputs,
             running=wanted.running,
+            unchecked=wanted.unchecked,
             as_new=wanted.as_new,
             dry_run=dry_run,
             reason=wanted.reason,
@@ -176,17 +186,19 @@ class Reexecuting(Batching):
         whole_workflows: bool = False,
         failed: bool = False,
         modify: Callable[[dict[str, Any]], None] | None = None,
+        here: Here | None = None,
         **more: Any,
     ) -> Report:
         """Do what a rerun would do in place in new workflows, one for each workflow that something is chosen of.
 
-        whole_workflows, failed: as `rerun` has them; modify: changes the spec of what was chosen; more: for `carry_out`.
+        whole_workflows, failed: as `rerun` has them; modify: changes the spec of what was chosen; here: looks whether what is
+        reused is there; more: for `carry_out`.
         """
         selection.require()
         if whole_workflows:
             options = replace(options, scope=FAILED if failed else ALL)
             operation = RerunAnew(self.store, options, "rerun_wflows", None, ())
-            return self._carry_out_anew(operation, selection, modify, more)
+            return self._carry_out_anew(operation, selection, modify, here, more)
         self._check_ids(selection.fw_ids)
         self._check_ids(selection.workflows, in_workflows=True)
         ids = [fw_id for batch in select_fw_ids(self.store.backend, selection) for fw_id in batch]
@@ -194,16 +206,17 @@ class Reexecuting(Batching):
         one_of_each = tuple(min(workflow["nodes"]) for workflow in self.store.workflows_of(ids, fields={"nodes": 1}))
         told = f"{describe_reach(selection, options)} --as-new"
         operation = RerunAnew(self.store, options, "rerun_fws", set(ids), states)
-        return self._carry_out_anew(operation, _Told(fw_ids=one_of_each, nothing=not one_of_each, told=told), modify, more)
+        return self._carry_out_anew(operation, _Told(fw_ids=one_of_each, nothing=not one_of_each, told=told), modify, here, more)
 
     def _carry_out_anew(
         self,
         operation: RerunAnew,
         selection: Selection,
         modify: Callable[[dict[str, Any]], None] | None,
+        here: Here | None,
         more: Mapping[str, Any],
     ) -> Report:
-        operation.modify = modify
+        operation.modify, operation.here = modify, here
         if modify and not more["dry_run"]:  # a value that cannot be meant must stop the command before its first change
             self.carry_out(operation, selection, dry_run=True)
             operation.created.clear()

@@ -47,6 +47,15 @@ def add_new_workflow(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_unchecked(parser: argparse._ActionsContainer) -> None:
+    """Add --no-check."""
+    parser.add_argument(
+        "--no-check",
+        action="store_true",
+        help="do not look whether the files that it reuses are there; else what would fail without them is refused",
+    )
+
+
 def add_inputs(parser: argparse._ActionsContainer) -> None:
     """Add the options that change the specs of what is chosen."""
     parser.add_argument(

@@ -20,6 +20,7 @@ from launchpad.core.effects import EFFECTS, RECEIVED, with_new_ids
 from launchpad.core.graph import Graph
 from launchpad.core.lineage import LINEAGE, Link, root_of
 from launchpad.core.recovery import drop_recovery
+from launchpad.core.reuse import lost_action
 from launchpad.core.scopes import ALL, KEEPING
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.specs import TOLERANCE
@@ -74,6 +75,7 @@ class _Copy:
         self.above = {fw_id for fw_id in needed if fw_id not in self.asked and self._state(fw_id) in (READY, WAITING)}
         self.again = self.asked | self.above
         self.kept = [fw_id for fw_id in needed if fw_id not in self.again]
+        snapshot.require(active_launches_of=self.kept)
         if why := self._why_not():
             return Plan(workflow_id, outcomes=tuple(self._refusals(why)))
         self.copied = sorted(needed)
@@ -120,6 +122,8 @@ class _Copy:
             state = self._state(fw_id)
             if state in (RUNNING, RESERVED):
                 why[fw_id] = f"is {state}: it has no result yet that could be reused; wait for it"
+            elif gone := [n for n in self.snapshot.active_launches(fw_id) if self.snapshot.launches[n]["state"] == "MISSING"]:
+                why[fw_id] = f"lists launch {gone[0]}, which does not exist; run it again, too"
             elif state in HELD or "updated_on" not in self.snapshot.fireworks[fw_id]:
                 why[fw_id] = f"is {state}: it has no result that could be reused"
             elif state == FIZZLED and not all(self._tolerates(child) for child in self._children(fw_id)):
@@ -237,7 +241,9 @@ class _Copy:
 
     def _warnings(self, fw_id: int) -> tuple[str, ...]:
         if fw_id in self.kept:
-            return ("its result is stale: something above it was run again since",) if is_stale(self._stored(fw_id)) else ()
+            stale = ("its result is stale: something above it was run again since",) if is_stale(self._stored(fw_id)) else ()
+            lost = lost_action(self.snapshot, fw_id)
+            return (*stale, lost) if lost else stale
         if get_path(self.snapshot.fireworks[fw_id], f"spec.{DUPEFINDER}") is not ABSENT:
             return ("its _dupefinder is left out: it would take over the result that it is to renew",)
         return ()

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from bson import ObjectId
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, WORKFLOWS, Plan
+from launchpad.core.reuse import ACTION_LOST
 from launchpad.core.snapshot import Incomplete, Snapshot, Wanted
-from launchpad.errors import AccessDenied
+from launchpad.errors import AccessDenied, NotFound
 from launchpad.store.names import COUNTERS
 from launchpad.store.store import Store
 
@@ -32,6 +33,8 @@ LIGHT = dict.fromkeys(
         "spec._launch_dir",
         "spec._allow_fizzled_parents",
         "spec._dupefinder",
+        "spec._files_in",
+        "spec._files_prev",
         "spec._exception_details",
         "spec._fizzled_parents.fw_id",
     ),
@@ -107,7 +110,10 @@ def _launches(store: Store, launch_ids: Iterable[int], *, fields: Mapping[str, i
     """Return launches by id, active or archived, with actions that lie elsewhere."""
     found = store.launches(launch_ids, fields=fields)
     for launch in found.values():
-        store.resolve_action(launch)
+        try:
+            store.resolve_action(launch)
+        except NotFound:  # one lost file must not keep anybody from rerunning; the plan says so
+            launch |= {"action": None, ACTION_LOST: True}
     return found
 
 

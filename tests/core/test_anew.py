@@ -153,6 +153,12 @@ def test_nothing_is_done_where_something_needed_has_no_result(state, because):
     assert because in told["C"] and told["B"].startswith("needs firework 4, which is")
 
 
+def test_a_result_whose_launch_is_gone_cannot_be_kept():
+    stored = make_workflow("A→B", A="COMPLETED", B="FIZZLED")
+    stored.launch_of("A")["state"] = "MISSING"  # as a planner is told of it
+    assert "does not exist" in refusals(plan_for(stored, "B", "B"), stored)["A"]
+
+
 def test_a_result_between_two_that_run_again_cannot_be_kept():
     stored = make_workflow("A→B→C", A="COMPLETED", B="COMPLETED", C="COMPLETED")
     assert "lies between" in refusals(plan_for(stored, "AC", "AC"), stored)["B"]

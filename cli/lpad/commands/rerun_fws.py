@@ -38,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how far")
     scoping.add_scope(group)
     scoping.add_new_workflow(group)
+    scoping.add_unchecked(group)
     scoping.add_inputs(parser.add_argument_group("with other inputs"))
     group = parser.add_argument_group("how they start")
     group.add_argument(
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         name: getattr(args, name)
         for name in ("task_level", "recover_mode", "clear_recovery", "running", "revive_held", "keep_budget", "as_new")
     }
-    wishes["inputs"] = scoping.read_inputs(args)
+    wishes |= {"inputs": scoping.read_inputs(args), "unchecked": args.no_check}
     wishes["launch_ids"] = tuple(args.launch_id or ())
     _check_wishes(args, len(selection.fw_ids))
     options.is_confirmed(args)

@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-i", "--fw_id", nargs="+", action="extend", default=[], metavar="ID", help=ids)
     scoping.add_scope(parser, "the final stage alone; with --select only")
     scoping.add_new_workflow(parser)
+    scoping.add_unchecked(parser)
     dynamic.add_dynamic(parser)
     parser.add_argument("--running", action="store_true", help="also what is running; late results are not used")
     parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
@@ -54,13 +55,16 @@ def run(args: argparse.Namespace) -> int:
     if any(scope.values()):
         _check_chosen(args)
         selection = Selection(fw_ids=fw_ids, workflows=(args.id,)) if fw_ids else Selection(fw_ids=(args.id,))
-    elif args.as_new:
-        raise ConflictingOptions("--as-new does not say what is run again.", hint="Add --scope all, --scope failed or --select.")
+    elif args.as_new or args.no_check:
+        option = "--as-new" if args.as_new else "--no-check"
+        raise ConflictingOptions(f"{option} does not say what is run again.", hint="Add --scope all, --scope failed or --select.")
     with session.open_launchpad(args) as launchpad:
 
         def rerun(**more: Any) -> Report:
             if any(scope.values()):
-                return launchpad.rerun(selection, **scope, running=args.running, as_new=args.as_new, **more)
+                return launchpad.rerun(
+                    selection, **scope, running=args.running, as_new=args.as_new, unchecked=args.no_check, **more
+                )
             return launchpad.rerun_aggregate(args.id, fw_ids=fw_ids, running=args.running, **more)
 
         if fw_ids and selection.workflows and (foreign := set(fw_ids).difference(launchpad.select_fw_ids(selection))):
