@@ -33,35 +33,32 @@ class Groups:
     """Cgroups below our own, one for each worker; none where this user may not make them."""
 
     def __init__(self, *, allowed=True):
-        self.version, self.parent, self.made = 0, None, []
+        self.version, self.made, self.left = 0, [], None
         if not allowed:
             return
         version, own = own_group()
         try:
-            if own is None or not FILES.get(version):
-                return
-            self.parent = own / f"lpad-night-{os.getpid()}"
-            self.parent.mkdir()
-            self.made.append(self.parent)
-            if version == 2:
-                self._delegate(own)
-            self.version = version
-            probe = self.make("probe")
-            (probe / FILES[version][0]).write_text(str(512 * MEGABYTE))
+            if version:
+                self._make_parent(version, own)
+                (self.make("probe") / FILES[version][0]).write_text(str(512 * MEGABYTE))
+                self.version = version
         except OSError:
             self.remove()
-            self.version = 0
 
-    def _delegate(self, own):
-        """Hand memory on to the groups below. A group that does so has no processes of its own, but for the topmost."""
-        for group in (own, self.parent):
-            if group == own:
-                leaf = own / f"lpad-night-{os.getpid()}-self"
-                leaf.mkdir()
-                self.made.append(leaf)
-                for pid in (own / "cgroup.procs").read_text().split():
-                    (leaf / "cgroup.procs").write_text(pid)
-            (group / "cgroup.subtree_control").write_text("+memory")
+    def _make_parent(self, version, own):
+        self.parent = own / f"lpad-night-{os.getpid()}"
+        self.parent.mkdir()
+        self.made.append(self.parent)
+        if version == 2:  # a group that hands memory on to those below has no processes of its own
+            self.left = own
+            self._move(own, self.make("self"))
+            for group in (own, self.parent):
+                (group / "cgroup.subtree_control").write_text("+memory")
+
+    @staticmethod
+    def _move(source, target):
+        for pid in (source / "cgroup.procs").read_text().split():
+            (target / "cgroup.procs").write_text(pid)
 
     def make(self, name):
         group = self.parent / name
@@ -70,7 +67,13 @@ class Groups:
         return group
 
     def remove(self):
-        """Remove what is empty; the processes in them have ended."""
+        """Remove what is empty, the processes in them having ended, and go back to where we were."""
+        if self.left is not None:
+            for group in (self.parent, self.left):
+                with contextlib.suppress(OSError):
+                    (group / "cgroup.subtree_control").write_text("-memory")
+            with contextlib.suppress(OSError):
+                self._move(self.parent / "self", self.left)
         for group in reversed(self.made):
             with contextlib.suppress(OSError):
                 group.rmdir()

@@ -84,6 +84,26 @@ def test_without_cgroups_memory_is_refused_by_a_limit(tmp_path: Path, modules: A
     assert refused.stderr.rstrip().endswith("MemoryError")
 
 
+def test_where_cgroups_are_delegated_what_is_in_ours_moves_down_and_comes_back(
+    tmp_path: Path, modules: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, own = modules("night_memory"), tmp_path / "session.scope"
+    own.mkdir()
+    (own / "cgroup.procs").write_text("17\n")
+    monkeypatch.setattr(memory, "own_group", lambda: (2, own))
+    groups = memory.Groups()
+    assert (groups.version, str(groups).count("version 2")) == (2, 1)
+    assert (own / "cgroup.subtree_control").read_text() == "+memory"
+    assert (groups.parent / "self" / "cgroup.procs").read_text() == "17"
+    assert groups.make("worker-1").parent == groups.parent
+    (own / "cgroup.procs").unlink()
+    groups.remove()
+    assert (own / "cgroup.procs").read_text() == "17"
+    assert (own / "cgroup.subtree_control").read_text() == "-memory"
+    monkeypatch.setattr(memory, "own_group", lambda: (0, None))
+    assert str(memory.Groups()).startswith("RLIMIT_AS")
+
+
 def test_a_night_is_the_same_for_the_same_seed_and_has_some_of_each_kind(modules: Any) -> None:
     plan = modules("night_plan").plan
     kinds = [[job.kind for job in plan(count, seed)] for count, seed in ((26, 1), (26, 1), (26, 2), (500, 1))]
