@@ -27,15 +27,17 @@ def test_an_event_ends_a_run_and_says_so(lpad: Lpad, scene: Scene) -> None:
 def test_documents_are_read_from_the_standard_input(lpad: Lpad, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = *scene.workflow("RUNNING"), *scene.workflow("RESERVED")
     written = [
+        {"fw_id": 99, "cause": "oom"},
         {"fw_id": first, "state": "TIMEOUT", "id": 7},
         {"qid": "q2", "state": "COMPLETED"},
         {"qid": "4711", "cause": "oom"},
     ]
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(written)))
     result = lpad("event", "-")
-    assert result.status == 0
+    assert result.status == 1
     assert scene.states() == {first: "FIZZLED", second: "RESERVED"}
     assert result.err.splitlines() == [
+        "lpad: No firework has id 99.",
         "The state COMPLETED is of no kill: nothing follows from it.",
         "No run belongs to --qid 4711.",
     ]

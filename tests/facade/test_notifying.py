@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
@@ -9,6 +10,7 @@ import hmac
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -260,6 +262,25 @@ def test_nobody_at_the_address_breaks_nothing(launchpad: LaunchPad, caplog: pyte
     assert {first["event"], second["event"]} == {"failed", "gave-up"}
     assert "it cannot be reached: Connection refused" in (first.get("problem") or second.get("problem"))
     assert "Webhooks have not taken all yet (2)" in caplog.text
+
+
+def test_who_answers_byte_by_byte_holds_nobody_up(launchpad: LaunchPad) -> None:
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 204 No Content\r\nX: ")
+                while not done.wait(0.02):
+                    connection.sendall(b"x")
+
+        threading.Thread(target=drip, daemon=True).start()
+        notify(launchpad, f"http://127.0.0.1:{server.getsockname()[1]}/", timeout="200ms")
+        some_news(launchpad)
+        (delivery,) = launchpad.deliver()
+        done.set()
+    assert (delivery["state"], delivery["problem"]) == ("waiting", "it did not answer within 0.2 s")
 
 
 def test_several_deliver_each_once(launchpad: LaunchPad, store_uri: str) -> None:

@@ -23,7 +23,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from launchpad.errors import BadDocument, ConflictingOptions, UsageError
+from launchpad.errors import BadDocument, ConflictingOptions, LaunchpadError, StoreError, UsageError
 from lpad import output, session
 
 if TYPE_CHECKING:
@@ -61,7 +61,14 @@ def run(args: argparse.Namespace) -> int:
             if event.says_nothing:
                 output.note(f"The state {event.state} is of no kill: nothing follows from it.")
                 continue
-            report = launchpad.take_event(event, dry_run=args.dry_run)
+            try:
+                report = launchpad.take_event(event, dry_run=args.dry_run)
+            except LaunchpadError as error:
+                if len(events) == 1 or isinstance(error, StoreError):
+                    raise
+                output.show_error("lpad", error)  # one of many that cannot be taken in holds up no other
+                status = error.exit_code
+                continue
             if not report.outcomes:
                 output.note(f"No run belongs to {event.about}.")
             else:
