@@ -116,10 +116,10 @@ class Operating(Reexecuting):
     ) -> Report:
         """Set the selected fireworks back to run again, with everything below them that has run, and report on each.
 
-        scope: how far that reaches, one of `SCOPES`: "downstream" (the default) as said; "only" and "upstream" leave what is
-        completed below as it is, marked as stale; "failed" and "all" are about the whole workflows of what is selected.
-        select, exclude: choose among the fireworks of these workflows by `StepSelection`'s syntax; then the scope is by default
-        "only", and "failed" takes what failed of these.
+        scope: how far that reaches: "downstream" (the default) as said; "only" (the selected alone) and "upstream" (with all
+        they depend on) leave what has ended below as it is, marked as stale; "failed" (what failed, and what depends on it) and
+        "all" are about the whole workflows of what is selected. select, exclude: choose among the fireworks of these workflows,
+        as `--select` and `--exclude` do; then the scope is by default "only", and "failed" takes what failed of these.
 
         task_level: resume at the failed task. launch_ids: which attempts to resume, by fw_id or in the order of
         `selection.fw_ids`; others take the newest with a checkpoint. recover_mode: None (empty new folder), "cp" (new
@@ -144,6 +144,10 @@ class Operating(Reexecuting):
         _check_options(task_level, chosen_launches, recover_mode, clear_recovery)
         steps = StepSelection.parse(select, exclude)
         scope = _scope(scope, steps, whole_workflows or failed)
+        if scope == scopes.ALL and task_level:
+            raise ConflictingOptions(
+                "A task-level rerun resumes what failed; the scope all takes everything.", hint="Take failed."
+            )
         options = self._rerun_options(
             scope=scope,
             steps=steps or None,

@@ -195,7 +195,7 @@ class _Rerun:
             self.refused[fw_id] = f"is {state}" + ("; reignite it first" if state == DEFUSED else "")
         elif state in (RUNNING, RESERVED) and not self.options.running and (live := self._live_launch(fw_id)):
             self.refused[fw_id] = f"is {state} {whereabouts(live)}; --running {self.options.doing} it all the same"
-        elif self.options.task_level or fw_id in self.options.launch_ids:
+        elif (self.options.task_level and self.targets[fw_id] != "ancestor") or fw_id in self.options.launch_ids:
             self._judge_task_level(fw_id, state)
         elif state == WAITING and not (self.options.clear_recovery and self._recovery(fw_id) is not ABSENT):
             self.skipped[fw_id] = "is WAITING already"

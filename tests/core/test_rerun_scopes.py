@@ -85,6 +85,11 @@ def test_upstream_leaves_held_ancestors_and_says_so_but_refuses_a_held_target():
     assert rerun(stored, "B", scope="upstream", revive_held=True).states == {"A": "READY", "B": "WAITING"}
 
 
+def test_at_task_level_only_the_chosen_resumes_and_what_it_depends_on_starts_over():
+    result = rerun(make_workflow("A→B", A="COMPLETED", B="FIZZLED"), "B", scope="upstream", task_level=True)
+    assert result.states == {"A": "READY", "B": "WAITING"} and "_recovery" not in result["A"]["spec"]
+
+
 def test_failed_finds_the_failures_of_the_workflow_by_itself():
     stored = make_workflow("A→B→C;A→D", A="COMPLETED", B="FIZZLED", D="COMPLETED")
     result = rerun(stored, "A", scope="failed")

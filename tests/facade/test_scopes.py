@@ -170,6 +170,7 @@ def test_the_duplicate_of_an_ancestor_goes_along(launchpad: LaunchPad, fill: Fil
         ({"scope": "onli"}, ConflictingOptions, "There is no scope 'onli'"),
         ({"scope": "all", "select": "A"}, ConflictingOptions, "takes the whole workflow"),
         ({"scope": "only", "whole_workflows": True}, ConflictingOptions, "both say how far"),
+        ({"scope": "all", "task_level": True}, ConflictingOptions, "takes everything"),
         ({"select": "A,,B"}, BadSteps, "a firework is missing"),
         ({"select": "E"}, UnknownSteps, "no firework of the workflow is named 'E'"),
     ],
