@@ -50,7 +50,7 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def test_a_small_night_is_told_right_and_the_check_would_see_what_is_not(place: str, tmp_path: Path, modules: Any) -> None:
     folder = tmp_path / "night"
-    shown = run(place, folder, *SMALL, seconds=150)
+    shown = run(place, folder, *SMALL, seconds=240)
     assert "All is told right." in shown
     assert "WRONG" not in shown
     summary = (folder / "summary.md").read_text()
