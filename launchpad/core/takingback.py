@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,6 +62,7 @@ class _One:
         self.updated = {at[0] for _, at, _ in self.settings if at[0] in action["update_spec"]}
         self.action = action
         self.done: set[At] = set()
+        self.counted: set[At] = set()
 
     def take_back(self) -> None:
         final = self._final()
@@ -70,7 +73,7 @@ class _One:
             elif word in ("_push", "_push_all", "_add_to_set"):
                 self._take_out(word, at, value)
             elif word == "_inc":
-                self._count_back(at, value)
+                self._count_back(at)
             elif at not in self.done:
                 self._one_way_back(word, at, value)
         for holder in {at[:length] for _, at, _ in self.settings for length in range(1, len(at))}:
@@ -153,15 +156,18 @@ class _One:
         if left != there:
             self._put(at, ABSENT if not left and self._was_not_there(at) else left)
 
-    def _count_back(self, at: At, value: Any) -> None:
+    def _count_back(self, at: At) -> None:
+        """Take back all that the action counted there."""
+        counts = [value for word, where, value in self.settings if word == "_inc" and where == at]
         there, before = value_at(self.spec, at), self.memory.get(at, ABSENT)
-        if not isinstance(there, (int, float)) or not isinstance(value, (int, float)):
+        if at in self.counted or not all(isinstance(value, (int, float)) for value in (there, *counts)):
             return
-        if isinstance(before, (int, float)) and there == before + value:
+        self.counted.add(at)
+        known = [before] if isinstance(before, (int, float)) else []
+        if (known or self._was_not_there(at)) and there == functools.reduce(operator.add, [*known, *counts]):
             self._put(at, before)  # exactly, which a difference of fractions may not be
         else:
-            left = there - value
-            self._put(at, ABSENT if left == 0 and self._was_not_there(at) else left)
+            self._put(at, functools.reduce(operator.sub, counts, there))
 
     def _was_not_there(self, at: At) -> bool:
         return self.entry is not None and at not in self.memory

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from launchpad import Firework, ScriptTask, Workflow
 from launchpad.core.selection import Selection
 from launchpad.launchpad import LaunchPad
 from launchpad.store.backend import Step, Update
@@ -313,3 +314,34 @@ def test_fireworks_reads_runs_reruns_and_deletes_a_workflow_that_a_rerun_made(
 
 def by_id(launchpad: LaunchPad) -> dict[int, dict[str, Any]]:
     return {doc["fw_id"]: doc for doc in launchpad.store.backend.find("fireworks", {})}
+
+
+SCAN = """cat > FWAction.json <<END
+{"stored_data": {}, "exit": false, "update_spec": {}, "additions": [], "defuse_children": false, "defuse_workflow": false,
+ "mod_spec": [{"_push": {"found": "told"}}], "detours": [{"name": "scan", "metadata": {}, "links": {}, "fws": [
+  {"fw_id": -1, "name": "refine", "spec": {"_tasks": [{"_fw_name": "ScriptTask", "script": "true"}]}}]}]}
+END"""
+
+
+@pytest.mark.parametrize("runs", ["fireworks", "ours"])
+def test_what_either_did_to_a_workflow_is_taken_back_and_both_go_on(
+    launchpad: LaunchPad, sides: dict[str, Side], runs: str
+) -> None:
+    """Who ran it: FireWorks, which notes nothing, or ours, whose notes FireWorks passes over."""
+    scan, collect = (Firework(ScriptTask(script=script), name=name) for name, script in (("scan", SCAN), ("collect", "true")))
+    launchpad.add_wf(Workflow([scan, collect], {scan: [collect]}))
+    sides[runs].run_all()
+    (whole,) = launchpad.workflows.find()
+    assert (whole["state"], len(whole["nodes"])) == ("COMPLETED", 3)
+    added = max(whole["nodes"])
+    report = launchpad.rerun(Selection.of(name="scan"))
+    assert {outcome.fw_id: outcome.after for outcome in report.changed}[added] == "ARCHIVED"
+    assert [document["spec"].get("found", []) for document in launchpad.fireworks.find({"name": "collect"})] == [[]]
+    theirs = sides["fireworks"].lpad("get_wflows", "-d", "all")
+    assert "superseded: " in theirs and '"READY"' in theirs
+    assert "ARCHIVED" in sides["fireworks"].lpad("get_fws", "-i", str(added))
+    sides["fireworks" if runs == "ours" else "ours"].run_all()
+    (again,) = launchpad.workflows.find({"state": "COMPLETED"})
+    assert (len(again["nodes"]), added in again["nodes"]) == (3, False)
+    assert [document["spec"]["found"] for document in launchpad.fireworks.find({"name": "collect"})] == [["told"]]
+    assert list(launchpad.check()) == []
