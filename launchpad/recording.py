@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from launchpad.core.additions import changes_of
 from launchpad.core.addresses import redact
-from launchpad.core.changes import Outcome
+from launchpad.core.changes import WORKFLOWS, Outcome
 from launchpad.core.documents import ABSENT
+from launchpad.core.lineage import Created
 from launchpad.core.report import Report
 from launchpad.errors import LaunchpadError, StoreUnreachable, UnknownPlan, UnknownRerun
 from launchpad.store import plans, records
@@ -134,6 +135,11 @@ class Recording:
                 about = [*(change.key for change in kept.plan.changes), *kept.plan.seen]
                 late = [Outcome(fw_id, "moved", "was changed by others in this moment") for fw_id in about]
                 report.outcomes += kept.plan.outcomes if kept.plan.workflow_id in done else late
+                report.created += [
+                    Created.of(one.document)
+                    for one in kept.plan.created
+                    if one.collection == WORKFLOWS and kept.plan.workflow_id in done
+                ]
         plans.forget(self.store, [record["_id"]])
         self.close_record(report)
         return report

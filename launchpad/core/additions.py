@@ -222,7 +222,9 @@ def changes_of(plan: Plan) -> Iterator[Change]:
     """Yield what a plan did to fireworks, as history shows it: what is new has no state before, what is gone is "deleted"."""
     gone = {one["fw_id"]: one for one in _fireworks(plan.taken)} or {fw_id: {} for fw_id in plan.removed}
     yield from (change for change in plan.changes if change.key not in gone or not plan.taken)
-    yield from (Change(FIREWORKS, new["fw_id"], {}, {"state": new["state"]}) for new in _fireworks(plan.inserts))
+    yield from (
+        Change(FIREWORKS, new["fw_id"], {}, {"state": new["state"]}) for new in _fireworks((*plan.inserts, *plan.created))
+    )
     for fw_id, document in gone.items():
         before = {"state": document["state"]} if document else {}
         yield Change(FIREWORKS, fw_id, before, {"state": "deleted"})
