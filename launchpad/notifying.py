@@ -17,7 +17,6 @@ from launchpad.core.documents import iso
 from launchpad.core.hooks import PAUSES, TEST, Answer, Hook, News, encode_body, headers
 from launchpad.core.news import batch_ended, given_up, news_of
 from launchpad.core.trials import Trial, trials_of
-from launchpad.posting import post
 from launchpad.store import outbox
 from launchpad.store.attempts import records_setting_aside
 from launchpad.store.paging import chunks
@@ -117,6 +116,8 @@ class Notifying:
         return done
 
     def _post(self, claimed: Mapping[str, Any], hook: Hook, secret: str) -> Answer:
+        from launchpad.posting import post  # TLS takes a while to load, and few commands post anything
+
         body = str(claimed["body"]).encode()
         sent = headers(claimed["event"], claimed["_id"], int(self.store.now().timestamp()), body, secret)
         return post(hook.url, body, sent, hook.timeout)

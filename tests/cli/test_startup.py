@@ -56,6 +56,14 @@ def test_a_mistyped_option_loads_nothing_heavy() -> None:
     assert modules & HEAVY == set()
 
 
+def test_reading_an_embedded_database_loads_no_driver_and_no_network(tmp_path: Path) -> None:
+    there = ("--uri", str(tmp_path / "pad.db"))
+    assert loaded("lpad.main", *there, "reset", "--yes")[0] == 0
+    status, output, modules = loaded("lpad.main", *there, "get_fws", "--all", "-d", "count")
+    assert (status, output) == (0, "0\n")
+    assert modules & {"pymongo", "gridfs", "mongomock", "tqdm", "ssl", "http.client", "asyncio"} == set()
+
+
 def test_the_driver_still_has_the_hook_that_makes_every_exit_wait() -> None:
     """`lpad` unregisters it; should a new version of the driver rename it, this says so."""
     from pymongo.synchronous import monitor
