@@ -74,3 +74,23 @@ def workflow_state(
     if RESERVED in present:
         return RESERVED
     return READY
+
+
+def vouching_leaf(
+    state: str, states: Mapping[int, str], before: Mapping[int, str], children: Mapping[int, Iterable[int]]
+) -> int | None:
+    """Return a firework that vouches for it that a workflow stays in its `state` when some of its fireworks change.
+
+    states: all, as they will be, from which that state follows. before: those that change, as they were. As long as the workflow
+    is in this state, and the firework returned not COMPLETED, whatever else has changed since these were read, the workflow is in
+    this state afterwards. None: nobody can vouch for that.
+    """
+    if state == RUNNING:  # by what changes alone, if need be
+        steady = any(states[fw_id] in (RUNNING, COMPLETED, FIZZLED) for fw_id in before)
+    else:  # by somebody who is in it, and does not change
+        steady = state in (DEFUSED, PAUSED, FIZZLED) and state not in before.values()
+    if not steady:
+        return None
+    # Only COMPLETED would still come first: the last leaf, for workers begin with the first ones.
+    left = (n for n in reversed(list(states)) if n not in before and not children.get(n) and states[n] != COMPLETED)
+    return next(left, None)

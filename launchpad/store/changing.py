@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from launchpad.core.changes import Outcome, Plan
 from launchpad.core.snapshot import Snapshot
 from launchpad.store import journal
-from launchpad.store.snapshots import NOTHING_KNOWN, Known, Planner, load, plan_all
+from launchpad.store.snapshots import NOTHING_KNOWN, Known, Planner, load, look_at, plan_all
 from launchpad.store.store import Store
 
 #: How long to wait for a lock that FireWorks holds before reporting it, in seconds.
@@ -53,11 +53,14 @@ def change_workflows(
     True something was brought up to date, or a selection turned out to have changed: then all is read and planned again.
     operation: a word for locks and history. reserve_ids: False for a dry run whose plan is not kept.
     """
-    result = Changed()
-    snapshots = load(store, fw_ids=fw_ids, workflow_ids=workflow_ids, known=known)
+    result, named, met = Changed(), set(fw_ids), set[str]()
+    snapshots = load(store, fw_ids=named, workflow_ids=workflow_ids, known=known)
     waiting_since = time.monotonic()
     for attempt in range(MOST_ROUNDS):
-        free, busy = _sort_by_lock(store, snapshots, dry_run)
+        free, busy = _sort_by_lock(store, snapshots, dry_run, met)
+        if attempt:
+            unread = {fw_id for snapshot in free for fw_id in named.intersection(snapshot.graph.children)}
+            look_at(store, free, unread, replace(known, fireworks=()))  # the fireworks may have moved
         plans = plan_all(store, free, planner, reserve_ids=reserve_ids)
         if before_apply and before_apply(plans):
             snapshots = load(store, workflow_ids=[snapshot.workflow_id for snapshot in snapshots])
@@ -69,7 +72,7 @@ def change_workflows(
         left = [snapshot for snapshot, plan in plans if plan.workflow_id not in done] + busy
         if not left:
             return result
-        if all(snapshot in busy for snapshot in left) and time.monotonic() - waiting_since > patience:
+        if all(_is_foreign(snapshot) for snapshot in left) and time.monotonic() - waiting_since > patience:
             snapshots = left
             break
         time.sleep(random.uniform(0.5, 1.0) * min(0.2, 0.002 * 2 ** min(attempt, 10)))
@@ -78,21 +81,33 @@ def change_workflows(
     return result
 
 
-def _sort_by_lock(store: Store, snapshots: Sequence[Snapshot], dry_run: bool) -> tuple[list[Snapshot], list[Snapshot]]:
-    """Return the workflows that are free, and those FireWorks holds; entries met in locks are carried out first."""
+def _sort_by_lock(
+    store: Store, snapshots: Sequence[Snapshot], dry_run: bool, met: set[str]
+) -> tuple[list[Snapshot], list[Snapshot]]:
+    """Return the workflows that are free, and those that are not; entries `met` in locks a moment ago are carried out first.
+
+    What is met for the first time gets that moment: mostly it is a worker that is just at it, and helping him is more work.
+    """
     if dry_run:
         return list(snapshots), []
     helped = {}
     for snapshot in snapshots:
         entry_id = lock_entry(snapshot.workflow.get("locked"))
-        if entry_id:
+        if entry_id in met:
             helped[entry_id] = snapshot.workflow_id
+        elif entry_id:
+            met.add(entry_id)
     if helped:
         journal.help_entries(store, helped)
         again = {snapshot.workflow_id: snapshot for snapshot in load(store, workflow_ids=helped.values())}
         snapshots = [again.get(snapshot.workflow_id, snapshot) for snapshot in snapshots]
     free = [snapshot for snapshot in snapshots if not snapshot.workflow.get("locked")]
     return free, [snapshot for snapshot in snapshots if snapshot.workflow.get("locked")]
+
+
+def _is_foreign(snapshot: Snapshot) -> bool:
+    """Tell whether FireWorks holds a workflow: nobody can help there."""
+    return bool(snapshot.workflow.get("locked")) and lock_entry(snapshot.workflow["locked"]) is None
 
 
 def lock_entry(lock: Any) -> str | None:

@@ -182,14 +182,18 @@ def _lock(
             return held | {entry.entry_id: entry.entry_id in copies for entry in trying}
         # Also where nothing matched: the answer to the first time may have been lost, and this was the second.
         fields = {"locked.entry": 1, "locked.mirrored": 1}
-        locks = [doc["locked"] for doc in store.by_ids(WORKFLOWS, "locked.entry", left, fields=fields)]
-        held |= {lock["entry"]: bool(lock.get("mirrored")) for lock in locks}
+        there = store.by_ids(WORKFLOWS, "_id", [entry.workflow_id for entry in trying], fields=fields, locked={"$exists": True})
+        locks = {doc["_id"]: doc["locked"] if isinstance(doc["locked"], dict) else {} for doc in there}
+        ours = [lock for lock in locks.values() if lock.get("entry") in left]
+        held |= {lock["entry"]: bool(lock.get("mirrored")) for lock in ours}
         # Who met our lock between these two commands may have done it all: then the entry is not as we left it. Of one that was
         # in the lock nothing is left to tell: it is tried again, and does not fit.
         apart = {entry_id for entry_id in left - set(held) if not entries[entry_id].in_lock}
         waiting = {doc["_id"] for doc in store.by_ids(ENTRIES, "_id", apart, fields={"state": 1}, state=PENDING)}
         held |= dict.fromkeys(apart - waiting, True)
-        left -= set(held)
+        # What somebody else holds, or others are at work in, is rather read and planned again.
+        busy = {entry_id for entry_id in left if entry_id in copies and copies[entry_id].vouched}
+        left = {entry_id for entry_id in left - set(held) - busy if entries[entry_id].workflow_id not in locks}
         if not left:
             break
     return held
@@ -211,7 +215,8 @@ def _locking(store: Store, entry: Entry, guard: Mapping[str, Any], copies: Copie
     free = {"_id": entry.workflow_id, "locked": {"$exists": False}, **guard}
     if copies is None:
         return Update(free, {"$set": {"locked": lock}})
-    return Update({**free, **matching(copies.as_read)}, setting({**copies.written, "locked": {**lock, "mirrored": True}}))
+    unmoved = {**copies.vouched, **free, **matching(copies.as_read)}
+    return Update(unmoved, setting({**copies.written, "locked": {**lock, "mirrored": True}}))
 
 
 # the changes

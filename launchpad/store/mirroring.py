@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +28,26 @@ class Copies:
 
     as_read: Mapping[str, Any]
     written: Mapping[str, Any]
+    #: What must be so besides, where not all copies need be as they were read.
+    vouched: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Outlook:
+    """The states of a workflow's fireworks as they will be, with what the state of the workflow depends on besides."""
+
+    states: Mapping[int, str]
+    graph: Graph
+    tolerant: Collection[int]
+
+    @property
+    def state(self) -> str:
+        return states.workflow_state(self.states, self.graph.children, self.tolerant.__contains__)
+
+    def vouched(self, before: Mapping[int, str]) -> dict[str, Any]:
+        """Return of a workflow what, besides its state, keeps it in that state when these change that were so before."""
+        leaf = states.vouching_leaf(self.state, self.states, before, self.graph.children)
+        return {} if leaf is None else {f"fw_states.{leaf}": {"$nin": [states.COMPLETED, None]}}
 
 
 def copies_ahead(store: Store, entries: Sequence[tuple[Entry, Mapping[str, Any]]]) -> dict[str, Copies]:
@@ -35,10 +55,17 @@ def copies_ahead(store: Store, entries: Sequence[tuple[Entry, Mapping[str, Any]]
     known = [(entry, workflow) for entry, workflow in entries if workflow.get("fw_states") and entry.changes_states_alone]
     made = {workflow["_id"]: _made(entry) for entry, workflow in known}
     graphs = {workflow["_id"]: _drawn(workflow, None) for _, workflow in known}
-    state_of = _workflow_states(store, [workflow for _, workflow in known], graphs, made)
-    return {
-        entry.entry_id: _made_of(store, workflow, made[workflow["_id"]], state_of[workflow["_id"]]) for entry, workflow in known
-    }
+    outlooks = _outlooks(store, [workflow for _, workflow in known], graphs, made)
+    copies = {}
+    for entry, workflow in known:
+        outlook, changed = outlooks[workflow["_id"]], made[workflow["_id"]]
+        copies[entry.entry_id] = _made_of(store, workflow, changed, outlook.state)
+        # What workers do in a workflow in which others are at work: it need not be as it was read, where they do not matter.
+        if entry.in_lock and workflow.get("state") == outlook.state and len(changed) <= MANY_STATES:
+            vouched = outlook.vouched({change.key: str(change.before.get("state")) for change in entry.changes})
+            as_read = {"state": outlook.state} if vouched else copies[entry.entry_id].as_read
+            copies[entry.entry_id] = replace(copies[entry.entry_id], as_read=as_read, vouched=vouched)
+    return copies
 
 
 def _made_of(
@@ -83,12 +110,12 @@ def _write_copies(
         fresh = read_states(store, workflows, entry_of)
         # What was taken out is in its place again where an entry was taken back.
         gone = {workflow["_id"]: _gone(workflow, entry_of[workflow["_id"]]) if structures else set() for workflow in workflows}
-        state_of = _workflow_states(store, workflows, drawn, fresh, gone)
+        outlooks = _outlooks(store, workflows, drawn, fresh, gone)
         operations = []
         for workflow in workflows:
             workflow_id = workflow["_id"]
             structure = structure_of[workflow_id]
-            copies = _made_of(store, workflow, fresh[workflow_id], state_of[workflow_id], gone[workflow_id])
+            copies = _made_of(store, workflow, fresh[workflow_id], outlooks[workflow_id].state, gone[workflow_id])
             unmoved = {"_id": workflow_id, "locked.entry": workflow["locked"]["entry"], **unmarked, **matching(copies.as_read)}
             operations.append(Update(unmoved, setting({**copies.written, **(structure.after if structure else {}), **mark})))
         if store.write(WORKFLOWS, operations).matched == len(operations):
@@ -160,14 +187,14 @@ def _copies(workflow: Mapping[str, Any], fresh: Mapping[int, str], gone: Collect
     return {"fw_states": {**left, **{str(fw_id): state for fw_id, state in fresh.items()}}}
 
 
-def _workflow_states(
+def _outlooks(
     store: Store,
     workflows: Sequence[Mapping[str, Any]],
     graphs: Mapping[Any, Graph],
     fresh: Mapping[Any, Mapping[int, str]],
     gone: Mapping[Any, Collection[int]] = MappingProxyType({}),
-) -> dict[Any, str]:
-    """Return each workflow's state, asking for children that tolerate FIZZLED parents only where there are such parents."""
+) -> dict[Any, _Outlook]:
+    """Return what the workflows' states follow from, asking for children that tolerate FIZZLED parents only where those are."""
     all_states, asked = {}, set()
     for workflow in workflows:
         known = {int(fw_id): state for fw_id, state in (workflow.get("fw_states") or {}).items()}
@@ -182,7 +209,4 @@ def _workflow_states(
         for doc in store.by_ids(FIREWORKS, "fw_id", asked, fields={"fw_id": 1, "spec._allow_fizzled_parents": 1})
         if get_path(doc, "spec._allow_fizzled_parents") not in (ABSENT, False, None)
     }
-    return {
-        workflow_id: states.workflow_state(known, graphs[workflow_id].children, tolerant.__contains__)
-        for workflow_id, known in all_states.items()
-    }
+    return {workflow_id: _Outlook(known, graphs[workflow_id], tolerant) for workflow_id, known in all_states.items()}

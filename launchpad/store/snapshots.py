@@ -88,22 +88,28 @@ def load(
     named = list(fw_ids)
     documents = list(store.by_ids(WORKFLOWS, "_id", workflow_ids, fields=fields))
     documents += store.workflows_of(named, fields=fields)
-    fireworks = {doc["fw_id"]: doc for doc in known.fireworks}
-    unread = [fw_id for fw_id in named if fw_id not in fireworks]
-    fireworks |= {doc["fw_id"]: doc for doc in store.by_ids(FIREWORKS, "fw_id", unread, fields=LIGHT)}
-    listed = {launch_id for fw_id in unread for launch_id in fireworks.get(fw_id, {}).get("launches") or ()}
-    launches = dict(known.launches) | _launches(store, listed - set(known.launches), fields=HEAVY_LAUNCH)
     now = store.now()
     snapshots = [Snapshot(document, now) for document in {document["_id"]: document for document in documents}.values()]
     for snapshot in snapshots:
         snapshot.spare_id = ObjectId()
+    look_at(store, snapshots, named, known)
+    return snapshots
+
+
+def look_at(store: Store, snapshots: Sequence[Snapshot], fw_ids: Iterable[int], known: Known = NOTHING_KNOWN) -> None:
+    """Put these fireworks, with their active launches, into the snapshots of their workflows."""
+    fireworks = {doc["fw_id"]: doc for doc in known.fireworks}
+    unread = [fw_id for fw_id in fw_ids if fw_id not in fireworks]
+    fireworks |= {doc["fw_id"]: doc for doc in store.by_ids(FIREWORKS, "fw_id", unread, fields=LIGHT)}
+    listed = {launch_id for fw_id in unread for launch_id in fireworks.get(fw_id, {}).get("launches") or ()}
+    launches = dict(known.launches) | _launches(store, listed - set(known.launches), fields=HEAVY_LAUNCH)
+    for snapshot in snapshots:
         for fw_id in snapshot.graph.children if len(snapshot.graph.children) < len(fireworks) else fireworks:
             if fw_id in fireworks and fw_id in snapshot.graph.children:
                 snapshot.fireworks[fw_id] = fireworks[fw_id]
                 own = fireworks[fw_id].get("launches") or ()
                 snapshot.launches |= {launch_id: launches[launch_id] for launch_id in own if launch_id in launches}
         snapshot.full_launches |= known.full_launches
-    return snapshots
 
 
 def _launches(store: Store, launch_ids: Iterable[int], *, fields: Mapping[str, int] | None = None) -> dict[int, dict[str, Any]]:

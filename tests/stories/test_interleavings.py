@@ -404,6 +404,20 @@ MEETINGS = (
         lambda seen: seen.state("A") == ("RUNNING" if seen.second else "READY"),
     ),
     Meeting(
+        "a release and a claim of another",
+        _then(lambda lp: add(lp, "A,B"), lambda lp: claim(lp, "A")),
+        lambda lp: hold_of(lp, "A").release("why not"),
+        claims("B"),
+        lambda seen: seen.state("A") == "READY" and seen.state("B") == "RUNNING",
+    ),
+    Meeting(
+        "an end and a pause beside it",
+        _then(lambda lp: add(lp, "A,B"), lambda lp: claim(lp, "A")),
+        completes(name="A"),
+        lambda lp: lp.pause(Selection(fw_ids=(id_of(lp, "B"),))),
+        lambda seen: seen.state("A") == "COMPLETED" and seen.state("B") == "PAUSED",
+    ),
+    Meeting(
         "a rerun of one parent and the end of the other, above a child that allows failures",
         _tolerant_join,
         reruns("A"),

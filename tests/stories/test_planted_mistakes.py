@@ -13,7 +13,7 @@ from launchpad import checkout
 from launchpad.core import launches, refresh, rerun, undo
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.errors import LaunchpadError
-from launchpad.store import archiving, claiming, journal
+from launchpad.store import archiving, claiming, journal, mirroring
 from tests.stories import machine
 from tests.stories.operations import OPERATIONS
 from tests.stories.planting import (
@@ -110,7 +110,15 @@ MISTAKES: dict[str, tuple[Plant, Callable[[str], Any]]] = {
         meeting("a rerun of a parent and a claim of its child"),
     ),
     "copies are written with the lock whatever has moved": (
-        losing(WORKFLOWS, "state", "updated_on", when=setting("locked")),
+        losing(WORKFLOWS, "updated_on", when=setting("locked")),
+        meeting("a release and a claim of another"),
+    ),
+    "copies are written with the lock though the workflow is in another state": (
+        losing(WORKFLOWS, "state", when=setting("locked")),
+        meeting("an end and a pause beside it"),
+    ),
+    "copies are written with the lock though nobody vouches for the state": (
+        replacing(mirroring.states, "vouching_leaf", lambda state, states, before, children: next(iter(before))),
         meeting("the ends of two that have nothing to do with each other"),
     ),
     "copies are written whatever has moved": (
