@@ -14,6 +14,7 @@ from launchpad.core.addedfireworks import SUPERSEDED
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.core.effects import EFFECTS, RECEIVED
 from launchpad.core.lineage import LINEAGE, Link
+from launchpad.core.stale import STALE
 
 Document = dict[str, Any]
 
@@ -74,6 +75,8 @@ class Renumbering:
             return self._fw(value)
         if path in ("launches", "archived_launches"):
             return self._launches(value)
+        if path == STALE and isinstance(value, Mapping):
+            return {**value, "because": self._fireworks(value.get("because"))}
         if path == EFFECTS or path.startswith(f"{RECEIVED}."):
             return self._effects(value) if isinstance(value, Mapping) else value
         if path == RECEIVED and isinstance(value, Mapping):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from launchpad import FWorker
+
 
 @pytest.fixture
 def chain(scene):
@@ -54,6 +56,26 @@ def test_what_is_stale_is_shown_chosen_and_accepted(lpad, chain, pad):
     assert early.status == 3 and "2 above it is not done yet" in early.out
     lpad("rerun_fws", "-i", "3", "--scope", "only")
     assert lpad("get_fws", "--stale", "-d", "ids").json == [], "what waits for it needs no mark"
+
+
+def test_a_mark_is_renumbered_with_its_workflow(lpad, chain, pad):
+    update = {"$set": {"next_fw_id": chain.fw_id + 1, "next_launch_id": chain.launch_id + 1}}
+    pad.store.backend.find_one_and_update("fw_id_assigner", {}, update)
+    lpad("rerun_fws", "-i", "2", "--scope", "only")
+    lpad("export", "--all", "all.jsonl")
+    assert lpad("import", "--new-ids", "all.jsonl").status == 0
+    marks = {firework["fw_id"]: firework["stale"]["because"] for firework in lpad("get_fws", "--stale").json}
+    assert marks == {3: [2], 6: [5]}
+
+
+def test_a_rerun_as_new_tells_the_mark_by_its_own_fireworks(lpad, chain, pad):
+    update = {"$set": {"next_fw_id": chain.fw_id + 1, "next_launch_id": chain.launch_id + 1}}
+    pad.store.backend.find_one_and_update("fw_id_assigner", {}, update)
+    lpad("rerun_fws", "-i", "1", "--scope", "only")
+    pad.claim(FWorker("w"), "/nowhere", host="here", ip="127.0.0.1").complete("COMPLETED", {})
+    assert lpad("rerun_fws", "-i", "3", "--as-new").status == 0
+    marks = {firework["fw_id"]: firework["stale"]["because"] for firework in lpad("get_fws", "--stale").json}
+    assert marks == {2: [1], 3: [1], 5: [4]}
 
 
 def test_a_drawing_shows_the_choice_before_anything_is_done(lpad, chain):
