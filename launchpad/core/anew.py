@@ -179,8 +179,8 @@ class _Copy:
             because = [self.numbers[n] for n in document[STALE].get("because", ()) if n in self.numbers]
             document[STALE] = {**document[STALE], "because": because}
         elif stale.is_stale(stored):
-            because = stored[stale.STALE].get("because") or ()
-            document[stale.STALE] = {**stored[stale.STALE], "because": [self.numbers.get(n, n) for n in because]}
+            named = stored[stale.STALE].get("because") or ()
+            document[stale.STALE] = {**stored[stale.STALE], "because": [self.numbers.get(n, n) for n in named]}
         document["spec"].pop(DUPEFINDER, None)
         # Those kept stay as old as their results.
         return (
