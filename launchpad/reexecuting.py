@@ -12,7 +12,7 @@ from launchpad.core.changes import WORKFLOWS, Outcome, Plan
 from launchpad.core.holds import line
 from launchpad.core.lineage import Created
 from launchpad.core.newinputs import with_new_inputs
-from launchpad.core.report import Report
+from launchpad.core.report import Report, workflow_outcome
 from launchpad.core.rerun import RerunOptions, begin, describe_reach
 from launchpad.core.reuse import Here, checked
 from launchpad.core.reverting import plan_rerun_reverting
@@ -65,7 +65,8 @@ class RerunAnew(Operation):
             inplace = with_new_inputs(snapshot, inplace, self.modify)
         again = to_run(snapshot.graph, list(begun), self.options.scope)
         plan = plan_anew(snapshot, inplace, again, Anew(self._metadata.get(snapshot.workflow_id, {}), self.record_id))
-        return replace(plan, outcomes=(*plan.outcomes, *gone.values()))
+        outcomes = (*plan.outcomes, *gone.values())
+        return replace(plan, outcomes=outcomes or (workflow_outcome(snapshot, "skipped", "has nothing to rerun"),))
 
     def _no_longer_selected(self, snapshot: Snapshot, chosen: Targets) -> dict[int, Outcome]:
         """Return lines about what was in a state that was asked for when it was chosen, and is in another now."""
