@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from launchpad.core import stale, states
+from launchpad.core import states
 from launchpad.core.changes import FIREWORKS, WORKFLOWS, Insert, Outcome, Plan
 from launchpad.core.documents import ABSENT, get_path, iso, put_path
 from launchpad.core.effects import EFFECTS, RECEIVED, with_new_ids
@@ -172,15 +172,12 @@ class _Copy:
         if fw_id in self.again:
             # What the rerun in place need not touch is waiting: what it was to resume goes with the results above it.
             change = self.changes.get(fw_id)
-            _set_fields(document, change.after if change else drop_recovery(stored) | stale.cleared(stored))
+            _set_fields(document, change.after if change else drop_recovery(stored))
             document |= {"launches": [], "updated_on": now}
             document.pop(STALE, None)
         elif STALE in document:
             because = [self.numbers[n] for n in document[STALE].get("because", ()) if n in self.numbers]
             document[STALE] = {**document[STALE], "because": because}
-        elif stale.is_stale(stored):
-            named = stored[stale.STALE].get("because") or ()
-            document[stale.STALE] = {**stored[stale.STALE], "because": [self.numbers.get(n, n) for n in named]}
         document["spec"].pop(DUPEFINDER, None)
         # Those kept stay as old as their results.
         return (
