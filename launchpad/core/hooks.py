@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from launchpad.core.policy import Delay
+from launchpad.core.delays import Delay
 from launchpad.core.version import VERSION
 
 FAILED, RETRIED, RECOVERED, GAVE_UP, DONE = "failed", "retried", "recovered", "gave-up", "done"

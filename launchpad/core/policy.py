@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from launchpad.core.delays import AT_ONCE, Delay
+from launchpad.core.hooks import Hook
 from launchpad.core.raising import Setting
 from launchpad.core.trials import Trial
-
-if TYPE_CHECKING:
-    from launchpad.core.hooks import Hook
 
 RERUN, IGNORE, NEVER, HOLD = "rerun", "ignore", "never", "hold"
 #: What a rule can say: run again; run again without using the budget; leave it failed; leave it for a person to decide.
@@ -107,33 +104,6 @@ def _is_like(patterns: Sequence[str], *texts: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Delay:
-    """How long to wait before each retry, in seconds: a list whose last repeats, or grows by a factor; jitter: a share of it."""
-
-    seconds: tuple[float, ...] = ()
-    factor: float = 1.0
-    longest: float | None = None
-    jitter: float = 0.0
-
-    def before(self, retry: int, seed: object) -> float:
-        """Return the wait before a retry, the first being 1. The same seed always gives the same."""
-        if not self.seconds:
-            return 0.0
-        wait = self.seconds[min(retry, len(self.seconds)) - 1]
-        beyond = max(0, retry - len(self.seconds))
-        # Beyond some hundred doublings nothing is left to grow, and a float would overflow.
-        wait *= self.factor ** min(beyond, 100)
-        if self.longest is not None:
-            wait = min(wait, self.longest)
-        return wait * (1 + self.jitter * (2 * _chance(seed) - 1))
-
-
-def _chance(seed: object) -> float:
-    """Return a number from 0 to 1 that looks like chance and is the same each time."""
-    return int.from_bytes(hashlib.sha256(f"{seed}".encode()).digest()[:6], "big") / 2**48
-
-
-@dataclass(frozen=True)
 class Rule:
     """One rule. limit: how often it may retry one firework; start: where that begins; settings: what it changes in the spec."""
 
@@ -163,7 +133,7 @@ class Policy:
     rules: tuple[Rule, ...] = ()
     limit: int | None = None
     otherwise: str = NEVER
-    delay: Delay = Delay()
+    delay: Delay = AT_ONCE
     source: str = ""
     #: Who is told of what. Only in the policy that settings name.
     notify: tuple[Hook, ...] = ()

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from launchpad.core.causekinds import CAUSES
+from launchpad.core.delays import AT_ONCE, Delay
 from launchpad.core.durations import parse_duration
 from launchpad.core.hooks import EVENTS, GIVE_UP_AFTER, TIMEOUT, Hook, shown_address
 from launchpad.core.policy import (
@@ -21,7 +22,6 @@ from launchpad.core.policy import (
     STARTS,
     Comparison,
     Conditions,
-    Delay,
     Policy,
     Rule,
     Span,
@@ -120,7 +120,7 @@ def _policy(data: Value, source: str, default: Policy | None, reader: _Reader) -
         rules=(*rules, *(base.rules if base else ())),
         limit=own_limit if own_limit is not None or base is None else base.limit,
         otherwise=reader.take(data, "otherwise", (), _one_of(ACTIONS), base.otherwise if base else NEVER),
-        delay=reader.take(data, "delay", (), _delay, base.delay if base else Delay()),
+        delay=reader.take(data, "delay", (), _delay, base.delay if base else AT_ONCE),
         source=source,
         notify=_hooks(data.get("notify"), reader),
     )

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from launchpad.core.addresses import HIDDEN
+from launchpad.core.delays import Delay
 from launchpad.core.hooks import Hook
-from launchpad.core.policy import CHECKPOINT, NEVER, Comparison, Conditions, Delay, Policy, Rule, Span
+from launchpad.core.policy import CHECKPOINT, NEVER, Comparison, Conditions, Policy, Rule, Span
 from launchpad.core.raising import Setting
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from launchpad.core.causekinds import CAUSES
 from launchpad.core.defaultpolicy import DEFAULT_POLICY, DEFAULT_RULES
-from launchpad.core.policy import Delay
+from launchpad.core.delays import Delay
 from launchpad.core.policytext import parse_policy
 from launchpad.core.policywriting import policy_to_data, unreachable_rules
 from launchpad.core.quantities import read_quantity
