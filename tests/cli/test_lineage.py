@@ -54,7 +54,8 @@ def test_whole_workflows_are_run_again_as_new_each_in_one_of_its_own(lpad, scene
 def test_where_nothing_has_failed_there_is_nothing_to_run_again(lpad, scene):
     scene.workflow("COMPLETED", name="job")
     said = lpad("rerun_wflow", 1, "--scope", "failed", "--as-new")
-    assert (said.status, said.out.splitlines()[0]) == (0, "1  job  COMPLETED  left alone: has nothing to rerun")
+    assert said.status == 0
+    assert said.out.splitlines()[0].endswith("left alone: has nothing to rerun")
 
 
 def test_inputs_are_read_as_json_or_as_text(lpad, scene, failed):
