@@ -12,6 +12,7 @@ from launchpad import LaunchPad, Selection
 from tests.stories.dynamic import Scene, scenes
 from tests.stories.invariants import check
 
+FEW = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 EXAMPLES = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(EXAMPLES, max_examples=1500)
 
@@ -68,3 +69,11 @@ def test_whatever_is_rerun_comes_to_what_a_fresh_copy_comes_to(
     launchpad: LaunchPad, drawn: tuple[Scene, int, list[int], int]
 ) -> None:
     rerun_is_as_fresh(launchpad, *drawn)
+
+
+@pytest.mark.mongod
+@FEW
+@given(choices)
+def test_with_mongodb_it_is_the_same(mongo_uri: str, drawn: tuple[Scene, int, list[int], int]) -> None:
+    with LaunchPad.open(mongo_uri) as launchpad:
+        rerun_is_as_fresh(launchpad, *drawn)
