@@ -12,6 +12,7 @@ from launchpad.core.dictmods import apply_mod
 from launchpad.core.documents import EMPTY_ACTION
 from launchpad.core.effects import EFFECTS, LARGEST_NOTED, received_entry
 from launchpad.core.refresh import plan_refresh
+from launchpad.core.renumbering import Renumbering
 from launchpad.core.rerun import RerunOptions
 from launchpad.core.reverting import plan_rerun_reverting
 from launchpad.core.takingback import TakingBack
@@ -262,3 +263,21 @@ def test_a_plan_without_dynamic_actions_is_the_plain_one() -> None:
         "launches",
         "archived_launches",
     }
+
+
+# elsewhere
+
+
+def test_what_is_noted_moves_with_the_workflow() -> None:
+    renumbering = Renumbering(firework=lambda n: n + 10, launch=lambda n: n + 100, name=lambda name: name)
+    noted = {
+        "_id": 0,
+        "fw_id": 1,
+        "effects": {"launch_id": 5, "on": "then", "added": [2], "followed": [3], "defused": {"4": "READY"}},
+        "received": {"7": {"launch_id": 8, "on": "then", "before": []}, "more": True},
+    }
+    moved = renumbering.document("fireworks", noted)
+    assert moved["effects"] == {"launch_id": 105, "on": "then", "added": [12], "followed": [13], "defused": {"14": "READY"}}
+    assert moved["received"] == {"17": {"launch_id": 108, "on": "then", "before": []}, "more": True}
+    metadata = {"superseded": {"added_by": [1]}}
+    assert renumbering.document("workflows", {"_id": 0, "metadata": metadata})["metadata"] == {"superseded": {"added_by": [11]}}
