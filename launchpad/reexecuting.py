@@ -221,7 +221,7 @@ class Reexecuting(Batching):
         if modify and not more["dry_run"]:  # a value that cannot be meant must stop the command before its first change
             self.carry_out(operation, selection, dry_run=True)
             operation.created.clear()
-        report = self.carry_out(operation, selection, as_new=True, **more)
+        report = self.carry_out(operation, selection, adds=True, **more)
         report.created = sorted(map(Created.of, operation.created), key=lambda created: created.parent)
         return report
 
