@@ -52,12 +52,15 @@ def forget_emptied(store: Store, entries: Sequence[Entry]) -> None:
 
 
 def forget_late(store: Store, entries: Sequence[Entry], ours: Sequence[Any]) -> None:
-    """Remove what was inserted for entries that others had carried out before us.
+    """Remove what was inserted too late: for entries that others had carried out, and whose fireworks were taken out again.
 
-    ours: the `_id`s that we gave to fireworks; those that were there have others. A workflow that we inserted is one whose
-    fireworks are gone, or in another.
+    ours: the `_id`s that we gave to fireworks; those that were there have others. What came in time is in a workflow, and stays.
+    A workflow that we inserted is one whose fireworks are gone, or in another.
     """
-    store.write(FIREWORKS, [DeleteMany({"_id": one_of(part)}) for part in _parts(ours)])
+    inserted = {doc["fw_id"]: doc["_id"] for doc in store.by_ids(FIREWORKS, "_id", ours, fields={"fw_id": 1})}
+    listed = {fw_id for workflow in store.workflows_of(list(inserted), fields={"nodes": 1}) for fw_id in workflow["nodes"]}
+    lost = [_id for fw_id, _id in inserted.items() if fw_id not in listed]
+    store.write(FIREWORKS, [DeleteMany({"_id": one_of(part)}) for part in _parts(lost)])
     for document in (one.document for entry in entries for one in (*entry.inserts, *entry.created) if "nodes" in one.document):
         others = list(store.backend.find(WORKFLOWS, {"nodes": {"$in": document["nodes"]}}, fields={"_id": 1}))
         there = {doc["fw_id"] for doc in store.by_ids(FIREWORKS, "fw_id", document["nodes"], fields={"fw_id": 1})}

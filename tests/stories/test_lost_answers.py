@@ -152,7 +152,7 @@ def test_a_lock_that_was_taken_after_its_entry_was_closed_is_let_go(place: str) 
         launchpad.reset(require_password=False)
         operations.CHAIN_DONE(launchpad)
         operations.rerun(launchpad, "A")
-        (entry,) = launchpad.store.backend.find(ENTRIES, {"state": "applied"})
+        (entry,) = launchpad.store.backend.find(ENTRIES, {"state": "applied", "operation": "rerun"})
         late = {"owner": launchpad.store.owner(), "entry": entry["_id"], "operation": "rerun", "since": launchpad.store.now()}
         launchpad.store.write(WORKFLOWS, [Update({}, {"$set": {"locked": late}})])
         operations.finish(launchpad, "A")
