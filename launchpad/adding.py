@@ -228,4 +228,10 @@ def _check_size(document: Mapping[str, Any], place: str) -> None:
 
 
 def _as_workflow(wf: Workflow | Firework) -> Workflow:
-    return Workflow.from_firework(wf) if isinstance(wf, Firework) else wf
+    if isinstance(wf, Firework):
+        return Workflow.from_firework(wf)
+    if not isinstance(wf, Workflow):
+        raise BadWorkflow(
+            f"A {type(wf).__name__} cannot be added: it takes a Workflow or a Firework, as Workflow.from_dict makes them."
+        )
+    return wf

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from launchpad.core.changes import WORKFLOWS, Outcome, Plan
 from launchpad.core.report import Report, workflow_outcome
-from launchpad.core.selection import Selection
+from launchpad.core.selection import Selection, required
 from launchpad.core.snapshot import Snapshot
 from launchpad.errors import AccessDenied, UnknownFirework
 from launchpad.pipelining import in_turn
@@ -119,7 +119,7 @@ class Batching:
         the report's `plan_id`, for `apply_plan`. record: further fields for the history.
         Raises EmptySelection, UnknownFirework: then nothing was changed.
         """
-        selection.require()
+        required(selection)
         self._check_ids(selection.fw_ids, in_workflows=operation.whole_workflows)
         self._check_ids(selection.workflows, in_workflows=True)
         report = Report(operation.command, dry_run=dry_run)
@@ -308,5 +308,6 @@ def _locked_text(snapshot: Snapshot) -> str:
     lock = snapshot.workflow.get("locked")
     if lock is True:
         first = min(snapshot.graph.children)
-        return f"is in a workflow that FireWorks has locked; if nothing runs there: lpad admin unlock -i {first}"
+        # Without --force it is refused: FireWorks does not say who holds a lock.
+        return f"is in a workflow that FireWorks has locked; if nothing runs there: lpad admin unlock -i {first} --force"
     return f"is in a workflow that {lock['owner']} keeps locked" if lock else "is in a workflow that others keep changing"

@@ -19,7 +19,7 @@ from launchpad.core.report import Report, workflow_outcome
 from launchpad.core.rerun import RerunOptions, begin, describe_reach, plan_rerun
 from launchpad.core.reuse import Here, checked
 from launchpad.core.reverting import KEEP, REVERT, with_effects_reverted
-from launchpad.core.selection import Selection
+from launchpad.core.selection import Selection, required
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, FIZZLED, HELD, STATES, WAITING
 from launchpad.core.stepselection import StepSelection
@@ -140,6 +140,7 @@ class Operating(Reexecuting):
         >>> [(outcome.fw_id, outcome.before, outcome.after, outcome.text) for outcome in report.outcomes]
         []
         """
+        required(selection)
         chosen_launches = _launches_by_firework(selection.fw_ids, launch_ids)
         _check_options(task_level, chosen_launches, recover_mode, clear_recovery)
         steps = StepSelection.parse(select, exclude)
@@ -189,7 +190,7 @@ class Operating(Reexecuting):
 
     def _check_steps(self, steps: StepSelection, selection: Selection) -> None:
         """Raise UnknownSteps for steps that none of the workflows has that the selected fireworks belong to."""
-        selection.require()
+        required(selection)
         self._check_ids(selection.fw_ids)
         self._check_ids(selection.workflows, in_workflows=True)
         families: dict[Any, Family] = {}

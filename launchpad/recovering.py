@@ -206,6 +206,8 @@ def _broken_off(record: Mapping[str, Any]) -> str:
     what = f"The command {record['command']} ({record['_id']}) was broken off; it had"
     if record.get("adds"):  # once more, it would add what is there again
         return f"{what} added {fireworks}. `lpad undo {record['_id']}` takes out what has not run."
+    if record.get("final") or not count:  # there is no undo of it, or nothing to undo
+        return f"{what} changed {fireworks}. Typed again, it goes on."
     return f"{what} changed {fireworks}. Typed again, it goes on; `lpad undo {record['_id']}` takes it back."
 
 

@@ -20,7 +20,7 @@ from launchpad.core.report import Report
 from launchpad.core.rerun import RerunOptions
 from launchpad.core.retry import Decision
 from launchpad.core.retryplan import OWN_POLICY, WORKFLOW_POLICY, Policies, decide_by, judge, plan_retry
-from launchpad.core.selection import Selection
+from launchpad.core.selection import Selection, required
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import FIZZLED
 from launchpad.core.trials import POLICY, Trial, trials_of
@@ -175,7 +175,7 @@ class Retrying(Batching):
 
         Raises EmptySelection, UnknownFirework, BadPolicy.
         """
-        self._check_ids(selection.require().fw_ids)
+        self._check_ids(required(selection).fw_ids)
         outer = policy if policy is not None else self.retry_policy()
         for ids in select_fw_ids(self.store.backend, selection, batch=FIREWORKS_AT_ONCE):
             yield from self._judge_batch(ids, self._policies(outer, override))
@@ -199,7 +199,7 @@ class Retrying(Batching):
 
         What a rule sets is told by the spec as it is now. Raises EmptySelection, UnknownFirework, BadPolicy.
         """
-        self._check_ids(selection.require().fw_ids)
+        self._check_ids(required(selection).fw_ids)
         outer = policy if policy is not None else self.retry_policy()
         for ids in select_fw_ids(self.store.backend, selection, batch=FIREWORKS_AT_ONCE):
             operation = Retry(self.store, self.settings, self._policies(outer, override))

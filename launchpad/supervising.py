@@ -19,7 +19,7 @@ from launchpad.core.documents import get_path, iso
 from launchpad.core.report import Report
 from launchpad.core.rerun import RerunOptions, plan_rerun
 from launchpad.core.reverting import REVERT
-from launchpad.core.selection import Selection
+from launchpad.core.selection import Selection, required
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, DEFUSED
 from launchpad.core.supervisedresults import Result, Totals, totals
@@ -108,7 +108,7 @@ class Supervising(Notifying, Operating, Recovering, Retrying):
         >>> [event["event"] for event in supervisor], supervisor.decision.outcome
         (['begun', 'progress', 'ended'], 'timed out')
         """
-        return Supervisor(self, selection.require(), rules or Rules(), key)
+        return Supervisor(self, required(selection), rules or Rules(), key)
 
     def patrol(
         self, choose: Callable[[], Selection], rules: Rules | None = None, *, once: bool = False, key: str = ""

@@ -102,9 +102,10 @@ class Upkeep:
             lock = self._lock(workflow, {})
             if among is None and lock["dead"] is False:  # as it must be, while somebody is at work
                 continue
-            yield Finding(
-                lock["fw_id"], f"is in a workflow locked by {lock['owner']}", False, f"lpad admin unlock -i {lock['fw_id']}"
-            )
+            text = f"is in a workflow locked by {lock['owner']}"
+            # What is not known to be dead, as what FireWorks holds, is refused without it.
+            force = "" if lock["dead"] else " --force"
+            yield Finding(lock["fw_id"], text, False, f"lpad admin unlock -i {lock['fw_id']}{force}")
 
     def locks(self) -> list[dict[str, Any]]:
         """Return the workflows that somebody holds.

@@ -205,10 +205,11 @@ def failure_words(failure: Failure, firework: Mapping[str, Any]) -> str:
 
 
 def _task_words(firework: Mapping[str, Any], task_n: int | None) -> str:
-    """Name a task as people count: from 1."""
+    """Name a task as everywhere: counted from 0. Of several, the range shows that."""
     tasks = (firework.get("spec") or {}).get("_tasks")
-    number = "an unknown task" if task_n is None else f"task {task_n + 1}"
-    return f"{number} of {len(tasks)}" if isinstance(tasks, list) and task_n is not None else number
+    if task_n is None:
+        return "an unknown task"
+    return f"task {task_n} of 0-{len(tasks) - 1}" if isinstance(tasks, list) and len(tasks) > 1 else f"task {task_n}"
 
 
 def _signal_name(number: int | None) -> str:

@@ -80,6 +80,14 @@ MODULES = {"import": "importing"}
 #: Further names of commands, not listed by help. A dash in the place of an underscore is understood in every name.
 ALIASES = {name.replace("_wflows", "_wfs"): name for name in COMMANDS if name.endswith("_wflows")}
 
+#: What to do in the place of commands that are FireWorks' alone.
+OF_FIREWORKS = {
+    "version": "Type `lpad --version`.",
+    "webgui": "There is no web page here: see `lpad get_wflows -o table`, `lpad report` and `lpad get_fws -i ID`.",
+    "recover_offline": "There is no offline mode here; `lpad recover_results` takes in what a worker could not deliver.",
+    "forget_offline": "There is no offline mode here; FireWorks' own lpad does that on the same database.",
+}
+
 DESCRIPTION = """Manage a launchpad: a database of workflows, the fireworks they are made of, and their launches.
 
 What lpad prints goes to the standard output as JSON (or -o yaml, -o table), everything else to the standard error."""
@@ -140,7 +148,8 @@ class Parser(argparse.ArgumentParser):
             super()._check_value(action, value)
             return
         near = difflib.get_close_matches(str(value), action.choices, n=1, cutoff=0.8)
-        hint = f"Did you mean {near[0]}?" if near else f"See `{self.prog} --help`."
+        instead = OF_FIREWORKS.get(str(value).replace("-", "_"), "") if self.prog == "lpad" else ""
+        hint = instead or (f"Did you mean {near[0]}?" if near else f"See `{self.prog} --help`.")
         raise UsageError(f"There is no command {str(value)!r}.", hint=hint)
 
 

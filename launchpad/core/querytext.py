@@ -25,6 +25,7 @@ DEEPEST = 40
 FORBIDDEN = frozenset({"$where", "$function", "$accumulator", "$out", "$merge", "$lookup", "$graphLookup", "$unionWith"})
 
 _HINT = """Put the query in single quotes, for example -q '{"state": "FIZZLED", "spec.p": {"$gte": 2}}'."""
+_UPDATE_HINT = """Put the update in single quotes, for example -u '{"input.cutoff": 500}'."""
 
 
 def read_query(text: str, *, option: str = "-q") -> dict[str, Any]:
@@ -33,15 +34,15 @@ def read_query(text: str, *, option: str = "-q") -> dict[str, Any]:
     Dates are aware, in UTC; object ids are `ObjectIdText`; ``/…/`` are compiled expressions; tuples become lists.
     """
     try:
-        return _Reader(text).query()
+        return _Reader(text, option).query()
     except _Fault as fault:
-        raise BadQuery(_sentence(text, fault, option), hint=fault.hint or _HINT) from None
+        raise BadQuery(_sentence(text, fault, option), hint=fault.hint or _hint_for(option)) from None
 
 
 def check_query(query: Any, *, option: str = "-q") -> None:
     """Raise BadQuery unless it is a document without operators that run code or leave their collection, not too deep."""
     if not isinstance(query, Mapping):
-        raise BadQuery(f"The query ({option}) must be a document: {{…}}.", hint=_HINT)
+        raise BadQuery(f"The {_word_for(option)} ({option}) must be a document: {{…}}.", hint=_hint_for(option))
     level: list[Any] = [query]
     for _ in range(DEEPEST + 1):
         below: list[Any] = []
@@ -54,15 +55,15 @@ def check_query(query: Any, *, option: str = "-q") -> None:
         level = below
         if not level:
             return
-    raise BadQuery(f"The query ({option}) is nested more than {DEEPEST} deep.")
+    raise BadQuery(f"The {_word_for(option)} ({option}) is nested more than {DEEPEST} deep.")
 
 
 def _check_keys(document: Mapping[Any, Any], option: str) -> None:
     for key in document:
         if not isinstance(key, str):
-            raise BadQuery(f"The query ({option}) has the key {key!r}, which is no text.", hint="Put it in quotes.")
+            raise BadQuery(f"The {_word_for(option)} ({option}) has the key {key!r}, which is no text.", hint="Put it in quotes.")
         if key in FORBIDDEN:
-            raise BadQuery(f"The query ({option}) contains {key}, which is not allowed here.")
+            raise BadQuery(f"The {_word_for(option)} ({option}) contains {key}, which is not allowed here.")
 
 
 #: Operators of queries, and of what stands in $expr, that people use.
@@ -86,6 +87,14 @@ class _Fault(Exception):
         self.place = place
         self.problem = problem
         self.hint = hint
+
+
+def _hint_for(option: str) -> str:
+    return _UPDATE_HINT if option == "-u" else _HINT
+
+
+def _word_for(option: str) -> str:
+    return "update" if option == "-u" else "query"
 
 
 def _sentence(text: str, fault: _Fault, option: str) -> str:
@@ -123,8 +132,10 @@ _CLOSING = {"{": "}", "[": "]", "(": ")"}
 class _Reader:
     """A reader of one text: each method reads one thing from where the reader stands and moves on."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, option: str) -> None:
         self.text = text
+        self.option = option
+        self.thing = _word_for(option)
         self.place = 0
         self.depth = 0
         self.trailing_comma = False
@@ -132,13 +143,13 @@ class _Reader:
 
     def query(self) -> dict[str, Any]:
         if self.token.kind == "end":
-            self._fail("the query is empty")
+            self._fail(f"the {self.thing} is empty")
         start = self.token
         value = self._value()
         if self.token.kind != "end":
-            self._fail(f"{self._found()} after the end of the query")
+            self._fail(f"{self._found()} after the end of the {self.thing}")
         if not isinstance(value, dict):
-            self._fail("a query is a document: {…}", at=start)
+            self._fail(f"{'an' if self.thing == 'update' else 'a'} {self.thing} is a document: {{…}}", at=start)
         return value
 
     # values
@@ -184,7 +195,7 @@ class _Reader:
         start, closing = self.token, _CLOSING[opening]
         self.depth += 1
         if self.depth > DEEPEST:
-            self._fail(f"the query is nested more than {DEEPEST} deep")
+            self._fail(f"the {self.thing} is nested more than {DEEPEST} deep")
         self._move()
         while True:
             if self._skip(closing):
@@ -227,7 +238,9 @@ class _Reader:
         if token.text == "-Infinity":
             return -CONSTANTS["Infinity"]
         if token.text not in CONSTANTS:
-            self._fail(f"the text {token.text} stands without quotes", at=token, hint=f'Write "{token.text}". {_HINT}')
+            self._fail(
+                f"the text {token.text} stands without quotes", at=token, hint=f'Write "{token.text}". {_hint_for(self.option)}'
+            )
         return CONSTANTS[token.text]
 
     def _string(self, token: _Token) -> str:

@@ -28,7 +28,7 @@ from launchpad.core.selectiontext import (
     shorten_ids,
 )
 from launchpad.core.states import FIZZLED
-from launchpad.errors import BadQuery, ConflictingOptions, EmptySelection
+from launchpad.errors import BadIds, BadQuery, ConflictingOptions, EmptySelection
 
 #: By what fireworks and workflows can be sorted.
 SORT_FIELDS = ("created_on", "updated_on", "fw_id", "name", "state")
@@ -253,6 +253,16 @@ class Selection:
             ("--sort" if self.sort and self.sort[1] > 0 else "--rsort", self.sort and self.sort[0]),
         )
         return (option if value is True else f"{option} {value}" for option, value in parts if value)
+
+
+def required(selection: Any) -> Selection:
+    """Return the selection itself. Raises BadIds where a script gave ids, a query or something else; EmptySelection."""
+    if not isinstance(selection, Selection):
+        raise BadIds(
+            f"What is chosen must be a Selection, not a {type(selection).__name__}.",
+            hint="For example Selection(fw_ids=(2, 3)) or Selection.of(state='FIZZLED').",
+        )
+    return selection.require()
 
 
 def _several(value: str | Sequence[str]) -> tuple[str, ...]:

@@ -113,7 +113,8 @@ def test_a_lock_of_fireworks_is_waited_for_and_then_reported_with_the_way_out(lp
     assert (lock["owner"], lock["command"], lock["since"], lock["dead"]) == ("FireWorks", None, None, None)
     result = lpad("rerun_fws", "-i", "1", "2")
     assert (result.status, scene.states()) == (3, {1: "FIZZLED", 2: "READY"})
-    assert "is in a workflow that FireWorks has locked; if nothing runs there: lpad admin unlock -i 1" in result.out
+    assert "is in a workflow that FireWorks has locked; if nothing runs there: lpad admin unlock -i 1 --force" in result.out
+    assert "(lpad admin unlock -i 1 --force)" in lpad("admin", "check").out
     result = lpad("admin", "unlock", "-i", "1")
     assert (result.status, "--force" in result.out) == (3, True)
     assert lpad("admin", "unlock", "-i", "1", "--force").status == 0

@@ -42,7 +42,7 @@ def test_many_parents_are_counted_and_a_few_named(lpad, scene):
 def test_a_page_says_which_task_failed_and_ends_with_the_error(lpad, scene):
     scene.workflow("COMPLETED", "FIZZLED", "WAITING")
     shown = page(lpad, 2)
-    assert "  It failed in task 2 of 2 (ScriptTask), " in shown
+    assert "  It failed in task 1 of 0-1 (ScriptTask), " in shown, "counted from 0, as in `get_fws`"
     assert "  RuntimeError: x\n" in shown
     assert "lpad rerun_fws -i 2, or from the task that failed: --task-level" in shown
     assert "parents    1 A COMPLETED" in shown
@@ -158,7 +158,7 @@ def test_a_run_tells_since_when_where_and_when_it_was_heard_of(lpad, scene):
     scene.workflow("RUNNING", live=False)
     shown = page(lpad, 1)
     assert "It has been running since 20" in shown
-    assert "on node7, in task 2 of 2." in shown
+    assert "on node7, in task 1 of 0-1." in shown
     assert "It was last heard of 20" in shown
     assert "its worker may be dead" not in shown
     silent = page(lpad, 2)

@@ -81,6 +81,8 @@ def test_letters_before_and_after_a_command_are_not_mixed_up():
     [
         (["rerun_fw"], "There is no command 'rerun_fw'."),
         (["nonsense"], "There is no command 'nonsense'."),
+        (["version"], "There is no command 'version'.\nType `lpad --version`."),
+        (["recover-offline"], "`lpad recover_results` takes in what a worker could not deliver."),
         (["get_fws", "--nonsense"], "Unrecognized arguments: --nonsense.\nSee `lpad get_fws --help`."),
         (["rerun-fws", "-i", "1", "--dryrun"], "Did you mean --dry-run?"),
         (["admin", "unlock", "--forse=yes"], "Did you mean --force?"),

@@ -81,6 +81,18 @@ def test_a_command_that_was_killed_is_told_of_and_can_be_taken_back(lpad, scene,
     assert set(scene.states().values()) == {"READY"}
 
 
+def test_of_a_deletion_that_was_killed_no_undo_is_promised(lpad, scene, pad, store_uri):
+    for _ in range(3):
+        scene.workflow("READY")
+    deleting = CUT_OFF.replace("pad.pause(", "pad.delete(")
+    assert subprocess.run([sys.executable, "-c", deleting, store_uri], cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    (begun,) = pad.history()
+    told = lpad("recover").out
+    assert f"The command delete_wflows ({begun['_id']}) was broken off; it had changed " in told
+    assert told.endswith("Typed again, it goes on.\n")
+    assert lpad("undo", begun["_id"]).status != 0
+
+
 def test_an_undone_return_stays_undone(lpad, scene, pad, claimed):
     lose(pad, claimed)
     lpad("recover")

@@ -160,6 +160,15 @@ def test_an_error_points_at_its_place(text, column, problem):
     assert caught.value.exit_code == 64
 
 
+@pytest.mark.parametrize(("text", "problem"), [("", "the update is empty"), ("[1]", "an update is a document"), ("{a", "")])
+def test_an_error_in_an_update_speaks_of_updates(text, problem):
+    with pytest.raises(BadQuery) as caught:
+        read_query(text, option="-u")
+    assert problem in str(caught.value)
+    assert "query" not in str(caught.value) + (caught.value.hint or "")
+    assert caught.value.hint == """Put the update in single quotes, for example -u '{"input.cutoff": 500}'."""
+
+
 def test_an_error_in_a_long_text_of_several_lines_shows_its_surroundings():
     with pytest.raises(BadQuery) as caught:
         read_query('{"a": 1,\n "b": "' + "x" * 200 + '",\n ' + " " * 100 + 'c: FIZZLED, "d": "' + "y" * 200 + '"}', option="-u")

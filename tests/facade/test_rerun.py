@@ -10,7 +10,7 @@ import pytest
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES
 from launchpad.core.selection import Selection
-from launchpad.errors import ConflictingOptions, EmptySelection, NoCheckpoint, UnknownFirework, UnknownLaunch
+from launchpad.errors import BadIds, ConflictingOptions, EmptySelection, NoCheckpoint, UnknownFirework, UnknownLaunch
 from launchpad.launchpad import LaunchPad
 from launchpad.store.backend import Step
 from tests.compat.agreement import Ours
@@ -115,6 +115,16 @@ def test_a_dry_run_tells_what_the_command_does_and_changes_nothing(launchpad: La
     done = launchpad.rerun(Selection(fw_ids=(1, 2)))
     assert planned.outcomes == done.outcomes
     assert (planned.rerun_id, planned.dry_run, done.dry_run) == (None, True, False)
+
+
+@pytest.mark.parametrize("chosen", [[1], (1,), 1, "1", {"state": "FIZZLED"}, None])
+def test_what_is_no_selection_is_told_how_to_be_one(launchpad: LaunchPad, fill: Callable[..., None], chosen: Any):
+    fill(make_workflow("A", A="FIZZLED"))
+    for change in (launchpad.rerun, launchpad.pause, launchpad.delete):
+        with pytest.raises(BadIds, match=f"must be a Selection, not a {type(chosen).__name__}") as caught:
+            change(chosen)
+        assert "Selection(fw_ids=(2, 3))" in caught.value.hint
+    assert [document["state"] for document in fireworks(launchpad).values()] == ["FIZZLED"]
 
 
 def test_nothing_selected_is_an_error(launchpad: LaunchPad):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bson import ObjectId
@@ -352,6 +354,21 @@ def test_a_folder_in_the_place_of_the_file_is_reported(tmp_path: Path) -> None:
         EmbeddedBackend(tmp_path).find("c", {})
 
 
+def test_a_file_on_a_file_system_without_writing_is_not_said_to_be_missing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    EmbeddedBackend(path).write("c", [Insert({})])
+    opened = os.open
+
+    def read_only(file: Any, flags: int, *more: Any, **options: Any) -> int:  # as on such a file system, which only root can make
+        if Path(file) == path and flags & os.O_RDWR:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(file))
+        return opened(file, flags, *more, **options)
+
+    monkeypatch.setattr(os, "open", read_only)
+    with pytest.raises(AccessDenied, match="mounted read-only") as caught:
+        list(EmbeddedBackend(path).find("c", {}))
+    assert "copy the file to another place" in caught.value.hint
+
+
 def test_a_file_in_the_place_of_its_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "pad").touch()
     with pytest.raises(ConfigurationError, match=r"launchpad\.db cannot be made"):
@@ -408,6 +425,7 @@ def test_a_full_disk_is_reported_in_a_sentence_and_nothing_is_changed(path: Path
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     code = """
+import errno
 import json
 try:
     backend.write("c", [Insert({"a": "x" * 1000}) for _ in range(2000)])

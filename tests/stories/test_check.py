@@ -127,7 +127,7 @@ def test_what_has_no_single_right_answer_is_only_reported(launchpad):
     spoil(launchpad, "workflows", {}, {"$set": {"locked": True}})
     findings = list(launchpad.check(fix=True))
     assert [(finding.text, finding.mendable) for finding in findings] == [("is in a workflow locked by FireWorks", False)]
-    assert findings[0].way_out == f"lpad admin unlock -i {min(stored.fireworks)}"
+    assert findings[0].way_out == f"lpad admin unlock -i {min(stored.fireworks)} --force"
 
 
 def test_a_lock_of_fireworks_goes_only_by_force(launchpad):

@@ -131,6 +131,10 @@ def test_what_cannot_be_added_leaves_no_trace_in_the_history(launchpad: LaunchPa
         launchpad.add_wf(Firework([], fw_id=id_of(launchpad, "A")), reassign_all=False)
     with pytest.raises(BadWorkflow):
         launchpad.append_wf(make_workflow("X"), [id_of(launchpad, "A"), _other(launchpad)])
+    for no_workflow in ({"fws": []}, [Firework([])], None):
+        for add_it in (launchpad.add_wf, lambda it: launchpad.bulk_add_wfs([it]), lambda it: launchpad.append_wf(it, [1])):
+            with pytest.raises(BadWorkflow, match="cannot be added: it takes a Workflow or a Firework"):
+                add_it(no_workflow)
     assert [record["command"] for record in launchpad.history()] == ["add_wf", "add_wf"]
     assert launchpad.store.backend.count("rerun_entries", {}) == 2
 

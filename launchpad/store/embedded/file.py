@@ -7,6 +7,7 @@ A committed transaction is on the disk (`synchronous = FULL`).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -219,6 +220,11 @@ class EmbeddedFile:
                 hint="The embedded database needs both; give another file, or change its owner or mode.",
             ) from None
         except OSError as error:
+            if error.errno == errno.EROFS:
+                raise AccessDenied(
+                    f"{self.path} is on a file system that is mounted read-only.",
+                    hint="The embedded database needs to write there also to be read; copy the file to another place.",
+                ) from None
             raise ConfigurationError(f"The file {self.path} cannot be made: {error.strerror}.") from None
 
     def _check_format(self, connection: sqlite3.Connection) -> None:
