@@ -18,8 +18,9 @@ from launchpad.core.refresh import refresh
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import DEFUSED, HELD, PAUSED, READY, WAITING
 
-#: The journal's words: a workflow is added, gone again, brought back; fireworks are put below others, taken out again.
-ADD, REMOVE, RETURN = "add", "remove", "bring back"
+#: The journal's words: a workflow is added, gone again, put back; fireworks are put below others, taken out again.
+#: No command's operation may have one of them as its word, or an undo takes it for one of these.
+ADD, REMOVE, RETURN = "add", "remove", "put back"
 APPEND, TAKE_OUT = "append", "take out"
 
 #: By which operation each of them is taken back.

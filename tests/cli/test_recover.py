@@ -103,6 +103,16 @@ def test_an_undone_return_stays_undone(lpad, scene, pad, claimed):
     assert lpad("admin", "check").status == 0
 
 
+def test_the_return_of_a_workflow_of_one_firework_is_undone_and_nothing_is_deleted(lpad, scene, pad):
+    scene.workflow("READY")
+    lose(pad, pad.claim(FWorker(), "/nowhere"))
+    lpad("recover")
+    assert scene.states() == {1: "READY"}
+    (record,) = pad.history()
+    assert lpad("undo", record["_id"]).status == 0
+    assert scene.states() == {1: "FIZZLED"}
+
+
 def test_what_is_lost_a_third_time_in_a_row_is_held_for_a_person(lpad, scene, pad, claimed):
     lose(pad, claimed)
     lpad("recover")

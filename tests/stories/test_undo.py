@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from launchpad import Firework, FWorker, LaunchPad, ScriptTask, Selection, Workflow
+from launchpad.batches import Operation
+from launchpad.core.additions import REVERSE
 from launchpad.errors import ConflictingOptions, UnknownRerun
 
 WORKER = FWorker(name="tester")
@@ -141,3 +143,13 @@ def test_a_forgotten_command_can_no_longer_be_undone(launchpad, chain):
     assert list(launchpad.store.backend.find("rerun_entries", {})) == []
     with pytest.raises(UnknownRerun):
         launchpad.undo(report.rerun_id)
+
+
+def test_no_command_has_a_word_by_which_an_undo_would_delete_workflows() -> None:
+    waiting, words = [Operation], set()
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        words |= {vars(kind)["word"]} if isinstance(vars(kind).get("word"), str) else set()
+    assert words >= {"rerun", "bring back", "defuse"}
+    assert words.isdisjoint(REVERSE)
