@@ -1,7 +1,8 @@
 """A launchpad as a few Python dictionaries: what every command comes to, told in the shortest way, without a database.
 
 Fireworks are known by their names, launches by their ids. Nothing here is taken from the library: where the two differ, one of
-them is wrong.
+them is wrong. What attempts did to their workflow stays when they are set aside, as `--dynamic keep` has it; how it is taken back
+is held against fresh copies in test_dynamic.py.
 """
 
 from __future__ import annotations
@@ -203,6 +204,11 @@ class World:
         }:
             found |= more
         return found
+
+    def would_take_back(self, names: Iterable[str]) -> bool:
+        """Whether setting these back sets an attempt aside that has done something to its workflow."""
+        runs = (self.runs[n] for name in self.below(names) for n in self.jobs[name].active)
+        return any(run.state == "COMPLETED" and run.does for run in runs)
 
     def rerun(
         self,

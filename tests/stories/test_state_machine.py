@@ -297,7 +297,7 @@ class Launchpad(Machine):
         options = {"running": running, "task_level": task_level}
         self.report(
             self.do(
-                lambda lp: lp.rerun(chosen, **options, revive_held=revive, clear_recovery=clear),
+                lambda lp: lp.rerun(chosen, **options, revive_held=revive, clear_recovery=clear, dynamic="keep"),
                 lambda world: world.rerun(names, **options, revive=revive, clear=clear),
                 journaled=True,
             )
@@ -308,7 +308,7 @@ class Launchpad(Machine):
     def rerun_workflows(self, workflows: list[str], running: bool, failed: bool) -> None:
         chosen = self.first_of(workflows)
         self.do(
-            lambda lp: lp.rerun(chosen, whole_workflows=True, failed=failed, running=running),
+            lambda lp: lp.rerun(chosen, whole_workflows=True, failed=failed, running=running, dynamic="keep"),
             lambda world: world.rerun_workflows(workflows, failed=failed, running=running),
             journaled=True,
         )
@@ -316,6 +316,8 @@ class Launchpad(Machine):
     @command(names=JOBS, running=sometimes)
     @there_are_jobs
     def defuse(self, names: list[str], running: bool) -> None:
+        if self.world.would_take_back(names):
+            return
         chosen = self.ids(names)
         act, expect = lambda lp: lp.defuse(chosen, running=running), lambda world: world.defuse(names, running=running)
         self.report(self.do(act, expect, journaled=True))
@@ -409,7 +411,7 @@ class Launchpad(Machine):
     def plan_a_rerun(self, names: list[str], running: bool, task_level: bool) -> None:
         self.trouble = None
         options = {"running": running, "task_level": task_level}
-        report = self.launchpad.rerun(self.ids(names), **options, dry_run=True, keep_plan=True)
+        report = self.launchpad.rerun(self.ids(names), **options, dynamic="keep", dry_run=True, keep_plan=True)
         planned = self.world.copy()
         self.report((report, planned.rerun(names, **options)))
         assert report.plan_id
