@@ -13,12 +13,13 @@ from typing import Any
 from launchpad.batches import FIREWORKS_AT_ONCE, Operation, Targets
 from launchpad.core import recovery, scopes
 from launchpad.core.changes import Plan
+from launchpad.core.effects import KEEP, NOTED, REVERT
 from launchpad.core.explanation import Family
 from launchpad.core.newinputs import NOT_SET, with_new_inputs
 from launchpad.core.report import Report, workflow_outcome
-from launchpad.core.rerun import RerunOptions, begin, describe_reach, plan_rerun
+from launchpad.core.rerun import RerunOptions, begin, describe_reach
 from launchpad.core.reuse import Here, checked
-from launchpad.core.reverting import KEEP, REVERT, with_effects_reverted
+from launchpad.core.reverting import plan_rerun_reverting
 from launchpad.core.selection import Selection, required
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, FIZZLED, HELD, STATES, WAITING
@@ -46,14 +47,10 @@ class Rerun(Operation):
         whole_workflows: bool = False,
         failed: bool = False,
         modify: Callable[[dict[str, Any]], None] | None = None,
-        dynamic: str = REVERT,
         here: Here | None = None,
     ) -> None:
-        """modify: changes the spec of what was chosen, in place. dynamic: what becomes of what superseded attempts did.
-
-        here: the machine that looks whether what is reused is there; None to look not.
-        """
-        self._modify, self.dynamic, self._here = modify, dynamic, here
+        """modify: changes the spec of what was chosen, in place. here: the machine that looks whether what is reused is there."""
+        self._modify, self._here = modify, here
         self.options, self.duplicates, self.whole_workflows, self.failed = options, duplicates, whole_workflows, failed
         self.command = "rerun_wflows" if whole_workflows else "rerun_fws"
         self.widens = bool(options.steps) or options.scope in (scopes.ALL, scopes.FAILED, scopes.UPSTREAM)
@@ -71,7 +68,7 @@ class Rerun(Operation):
             targets = {fw_id: targets[fw_id] for fw_id in scopes.heads(snapshot.graph, targets)}
 
         def planner(some: Targets) -> Plan:
-            return self.reverted(snapshot, plan_rerun(snapshot, some, self.options))
+            return plan_rerun_reverting(snapshot, some, self.options)
 
         plan = checked(snapshot, targets, planner, self._here, self.options.scope) if self._here else planner(targets)
         if self._modify:
@@ -79,10 +76,6 @@ class Rerun(Operation):
         if self.widens and not plan.outcomes:
             return replace(plan, outcomes=(workflow_outcome(snapshot, "skipped", f"has nothing to {self.word}"),))
         return plan
-
-    def reverted(self, snapshot: Snapshot, plan: Plan) -> Plan:
-        """Return the plan with what the attempts it sets aside had done to their workflow taken back, unless that is kept."""
-        return plan if self.dynamic == KEEP else with_effects_reverted(snapshot, plan, self.options.run_expiration_seconds)
 
 
 class Operating(Reexecuting):
@@ -111,7 +104,7 @@ class Operating(Reexecuting):
         keep_budget: bool = False,
         as_new: bool = False,
         inputs: Mapping[str, Any] | None = None,
-        dynamic: str = REVERT,
+        dynamic: str = NOTED,
         unchecked: bool = False,
     ) -> Report:
         """Set the selected fireworks back to run again, with everything below them that has run, and report on each.
@@ -130,8 +123,9 @@ class Operating(Reexecuting):
         report's `plan_id`, for `apply_plan`. keep_budget: retries by policy so far go on counting. as_new: leave all as it is,
         and make a new workflow of what would be set back and of the results that it needs; the report's `created` tells of it.
         inputs: fields of the specs of what is selected, by path, that are set in the same plan: ``{"input.cutoff": 500}``.
-        dynamic: what becomes of what the attempts that are set aside had done to their workflow, "revert" (it is taken back) or
-        "keep". unchecked: do not look whether files that are reused are there; else what would fail without them is refused.
+        dynamic: what becomes of what the attempts that are set aside had done to their workflow: "noted" (what their workers
+        noted is taken back), "revert" (also what can only be concluded from the actions of FireWorks' workers) or "keep".
+        unchecked: do not look whether files that are reused are there; else what would fail without them is refused.
 
         Raises EmptySelection, UnknownFirework, ConflictingOptions, BadSteps, UnknownSteps, UnknownLaunch, NoCheckpoint: then
         nothing was changed.
@@ -158,6 +152,7 @@ class Operating(Reexecuting):
             clear_recovery=clear_recovery,
             running=running,
             revive_held=revive_held,
+            dynamic=check_dynamic(dynamic, as_new=as_new),
         )
         if failed and not whole_workflows:
             raise ConflictingOptions("`failed` is about whole workflows; single fireworks that failed are chosen by their state.")
@@ -169,7 +164,6 @@ class Operating(Reexecuting):
             whole_workflows=whole_workflows,
             failed=failed,
             modify=modify,
-            dynamic=check_dynamic(dynamic, as_new=as_new),
             here=here,
         )
         if steps:
@@ -272,9 +266,9 @@ def check_dynamic(dynamic: str, *, as_new: bool = False) -> str:
     """Return what is to become of dynamic actions. Raises ConflictingOptions for a word that does not exist, or has no effect."""
     if as_new and dynamic == KEEP:
         raise ConflictingOptions("A new workflow begins without what earlier attempts did: nothing of that can be kept there.")
-    if dynamic not in (KEEP, REVERT):
-        raise ConflictingOptions(f"dynamic is {dynamic!r}; it is 'revert' or 'keep'.")
-    return dynamic
+    if dynamic not in (KEEP, NOTED, REVERT):
+        raise ConflictingOptions(f"dynamic is {dynamic!r}; it is 'noted', 'revert' or 'keep'.")
+    return REVERT if as_new else dynamic
 
 
 def _without_mode(launch: Mapping[str, Any]) -> dict[str, Any]:

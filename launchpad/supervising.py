@@ -16,9 +16,10 @@ from typing import Any
 from launchpad.batches import Targets
 from launchpad.core.changes import WORKFLOWS, Outcome, Plan
 from launchpad.core.documents import get_path, iso
+from launchpad.core.effects import REVERT
 from launchpad.core.report import Report
-from launchpad.core.rerun import RerunOptions, plan_rerun
-from launchpad.core.reverting import REVERT
+from launchpad.core.rerun import RerunOptions
+from launchpad.core.reverting import plan_rerun_reverting
 from launchpad.core.selection import Selection, required
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, DEFUSED
@@ -79,8 +80,8 @@ class Again(Rerun):
 class RerunAggregate(Rerun):
     """The final stage of a workflow rerun: its leaves marked as metrics, or all its leaves; and some fireworks above it."""
 
-    def __init__(self, options: RerunOptions, chosen: Sequence[int], dynamic: str) -> None:
-        super().__init__(options, duplicates=True, whole_workflows=True, failed=False, dynamic=dynamic)
+    def __init__(self, options: RerunOptions, chosen: Sequence[int]) -> None:
+        super().__init__(options, duplicates=True, whole_workflows=True)
         self.command, self.members, self._chosen = "rerun_wflow", None, chosen
 
     def plan(self, snapshot: Snapshot, targets: Targets) -> Plan:
@@ -89,7 +90,7 @@ class RerunAggregate(Rerun):
         marked = [fw_id for fw_id in leaves if get_path(snapshot.fireworks[fw_id], METRICS) is True]
         wanted = dict.fromkeys([*self._chosen, *(marked or leaves)], "target")
         duplicates = {fw_id: role for fw_id, role in targets.items() if role == "duplicate"}
-        return self.reverted(snapshot, plan_rerun(snapshot, duplicates or wanted, self.options))
+        return plan_rerun_reverting(snapshot, duplicates or wanted, self.options)
 
 
 class Supervising(Notifying, Operating, Recovering, Retrying):
@@ -147,8 +148,9 @@ class Supervising(Notifying, Operating, Recovering, Retrying):
             keep_exception_details=self.settings.except_details_on_rerun,
             run_expiration_seconds=self.settings.run_expiration_secs,
             folder_exists=os.path.isdir,
+            dynamic=check_dynamic(dynamic),
         )
-        operation = RerunAggregate(options, tuple(fw_ids), check_dynamic(dynamic))
+        operation = RerunAggregate(options, tuple(fw_ids))
         return self.carry_out(operation, Selection(fw_ids=(fw_id,)), dry_run=dry_run, keep_plan=keep_plan, reason=reason)
 
     def set_back(

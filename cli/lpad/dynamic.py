@@ -13,26 +13,28 @@ from lpad.reports import effect_lines
 if TYPE_CHECKING:
     from launchpad.core.report import Report
 
-KEEP, REVERT, ASK = "keep", "revert", "ask"
+KEEP, NOTED, REVERT, ASK = "keep", "noted", "revert", "ask"
 
 
 def add_dynamic(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--dynamic",
         choices=(REVERT, KEEP, ASK),
-        default=REVERT,
         help="what the attempts set aside did to their workflow (fireworks added, specs changed, others defused) is taken back"
-        " (revert, the default), stays (keep), or is listed and you are asked (ask)",
+        " where their workers noted it (the default), also as far as it can be concluded from the actions of FireWorks' workers"
+        " (revert), stays (keep), or is listed and you are asked (ask)",
     )
 
 
-def decide(args: argparse.Namespace, preview: Callable[[str], Report]) -> str:
-    """Return what is to be done, "revert" or "keep". preview: what a dry run says for one of these.
+def decide(args: argparse.Namespace, preview: Callable[[str], Report], otherwise: str = NOTED) -> str:
+    """Return what is to be done, "noted", "revert" or "keep". preview: what a dry run says for one of these.
+
+    otherwise: what is done where nothing was said.
 
     Raises Aborted if the person wants neither, UsageError if there is nobody to ask.
     """
     if args.dynamic != ASK:
-        return str(args.dynamic)
+        return args.dynamic or otherwise
     lines = list(effect_lines(preview(REVERT)))
     if not lines or args.dry_run or options.is_confirmed(args):
         return REVERT

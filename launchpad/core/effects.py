@@ -19,6 +19,10 @@ from launchpad.core.documents import ABSENT
 EFFECTS = "effects"
 RECEIVED = "received"
 
+#: What becomes of what attempts did to their workflow when they are set aside: it stays; what their workers noted is taken back;
+#: also what others did, as far as it can be concluded from their actions.
+KEEP, NOTED, REVERT = "keep", "noted", "revert"
+
 #: In `received`: some that changed the spec are not noted.
 MORE = "more"
 

@@ -14,6 +14,7 @@ from typing import Any
 from launchpad.core import recovery, scopes, stale, states
 from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Outcome, Plan
 from launchpad.core.documents import ABSENT, get_path, iso
+from launchpad.core.effects import NOTED
 from launchpad.core.explanation import Family
 from launchpad.core.liveness import RUN_EXPIRATION_SECONDS, is_live, last_heartbeat, whereabouts
 from launchpad.core.selection import Selection
@@ -54,6 +55,8 @@ class RerunOptions:
     #: What starts from scratch, as with `clear_recovery`; and what resumes in an empty folder, whatever is seen from here.
     start_over: Collection[int] = ()
     without_copy: Collection[int] = ()
+    #: What becomes of what the attempts that are set aside had done to their workflow: a word of `launchpad.core.effects`.
+    dynamic: str = NOTED
     #: By fw_id, why it is rerun, for the report.
     reasons: Mapping[int, str] = field(default_factory=dict)
     #: What is done to targets, for messages.

@@ -16,7 +16,7 @@ from launchpad.core.addedfireworks import without, workflow_of
 from launchpad.core.changes import FIREWORKS, WORKFLOWS, ArchivedLaunch, Change, Insert, Outcome, Plan
 from launchpad.core.documents import ABSENT, action_of, get_path, iso, put_path
 from launchpad.core.draft import changed_fields
-from launchpad.core.effects import EFFECTS, RECEIVED
+from launchpad.core.effects import EFFECTS, KEEP, RECEIVED
 from launchpad.core.rerun import RerunOptions, plan_rerun
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, READY, RESERVED, RUNNING, WAITING
@@ -26,19 +26,17 @@ from launchpad.core.takingback import TakingBack
 #: What every firework hands on to the next, and nobody need be told of.
 _HANDED_ON = frozenset({"_files_prev", "_job_info"})
 
-#: What becomes of what superseded attempts did to their workflow: options of a rerun.
-KEEP, REVERT = "keep", "revert"
 
-
-def with_effects_reverted(snapshot: Snapshot, plan: Plan, run_expiration_seconds: float) -> Plan:
+def with_effects_reverted(snapshot: Snapshot, plan: Plan, options: RerunOptions) -> Plan:
     """Return a rerun's plan with this besides: what the attempts that it archives had done to the workflow is taken back.
 
-    Raises Incomplete for what must be read first. For a plan that archives nothing of the kind nothing is read.
+    Unless the options keep it. Raises Incomplete for what must be read first. For a plan that archives nothing of the kind
+    nothing is read.
     """
-    if not plan.archived:
+    if not plan.archived or options.dynamic == KEEP:
         return plan
-    found = superseded_by(snapshot, plan, run_expiration_seconds)
-    return _Reverting(snapshot, plan, found).plan() if found.attempts else plan
+    found = superseded_by(snapshot, plan, options)
+    return _Reverting(snapshot, plan, found).plan() if found.attempts or found.kept else plan
 
 
 def plan_rerun_reverting(snapshot: Snapshot, targets: Mapping[int, str], options: RerunOptions) -> Plan:
@@ -46,7 +44,7 @@ def plan_rerun_reverting(snapshot: Snapshot, targets: Mapping[int, str], options
 
     Raises Incomplete; UnknownLaunch and NoCheckpoint as `plan_rerun` does.
     """
-    return with_effects_reverted(snapshot, plan_rerun(snapshot, targets, options), options.run_expiration_seconds)
+    return with_effects_reverted(snapshot, plan_rerun(snapshot, targets, options), options)
 
 
 class _Reverting:

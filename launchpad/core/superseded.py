@@ -9,10 +9,16 @@ from typing import Any
 from launchpad.core.addedfireworks import above_within, added_by, hung_below
 from launchpad.core.changes import Plan
 from launchpad.core.documents import action_of, read_time
-from launchpad.core.effects import EFFECTS, does_anything
+from launchpad.core.effects import EFFECTS, REVERT, does_anything
 from launchpad.core.liveness import is_live
+from launchpad.core.rerun import RerunOptions
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import COMPLETED
+
+_UNNOTED = (
+    "what launch {launch_id} did to its workflow stays, for its worker, such as one of FireWorks, left no notes of it;"
+    " --dynamic revert takes back what can be concluded from its action"
+)
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,12 @@ class Superseded:
     kept: dict[int, list[str]] = field(default_factory=dict)
 
 
-def superseded_by(snapshot: Snapshot, plan: Plan, run_expiration_seconds: float) -> Superseded:
+def superseded_by(snapshot: Snapshot, plan: Plan, options: RerunOptions) -> Superseded:
     """Return what a rerun's plan sets aside that had done anything to its workflow. Raises Incomplete."""
     stay: dict[int, str] = {}
     while True:
-        found = _found(snapshot, plan, stay)
-        held_up = _cannot_go(snapshot, plan, found, run_expiration_seconds)
+        found = _found(snapshot, plan, stay, guesses=options.dynamic == REVERT)
+        held_up = _cannot_go(snapshot, plan, found, options.run_expiration_seconds)
         if not held_up:
             for fw_id, why in stay.items():
                 found.kept.setdefault(fw_id, []).append(why)
@@ -51,12 +57,17 @@ def superseded_by(snapshot: Snapshot, plan: Plan, run_expiration_seconds: float)
         stay |= held_up
 
 
-def _found(snapshot: Snapshot, plan: Plan, stay: Collection[int]) -> Superseded:
+def _found(snapshot: Snapshot, plan: Plan, stay: Collection[int], *, guesses: bool) -> Superseded:
     found = Superseded()
     queue = [(fw_id, launch.launch_id) for launch in plan.archived for fw_id in launch.fw_ids]
     seen = set(queue)
     while queue:
         todo = [one for one in queue if _did_anything(snapshot, *one)]
+        if not guesses:
+            for fw_id, launch_id in todo:
+                if not _is_noted(snapshot, fw_id, launch_id):
+                    found.kept.setdefault(fw_id, []).append(_UNNOTED.format(launch_id=launch_id))
+            todo = [one for one in todo if _is_noted(snapshot, *one)]
         snapshot.require(full_launches=[launch_id for _, launch_id in todo])
         queue = []
         for fw_id, launch_id in todo:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -35,23 +33,13 @@ def command_of(scenario: str) -> str:
     return argv[1] if argv[:1] == ["lpad"] else ""
 
 
-#: What attempts did to their workflow stays behind, with FireWorks always, with us where that is asked for.
-DYNAMIC = ("detour", "update_and_mod_spec")
-KEEPING = "import sys; from lpad.main import main; sys.exit(main([*sys.argv[1:], '--dynamic', 'keep']))"
-
-
 @pytest.fixture(scope="module")
 def complaints(mongod: Mongod) -> dict[str, str]:
     """What the checker says of each scenario that does not hold."""
-    plain = [scenario for scenario in SCENARIOS if scenario not in DYNAMIC]
-    keeping = shlex.join([sys.executable, "-c", KEEPING])
-    return said_of(plain, f"{sys.executable} -m lpad.main", mongod) | said_of(DYNAMIC, keeping, mongod)
-
-
-def said_of(scenarios: Iterable[str], lpad: str, mongod: Mongod) -> dict[str, str]:
+    lpad = f"{sys.executable} -m lpad.main"
     environ = {key: value for key, value in os.environ.items() if not key.startswith("LPAD_")}
     done = subprocess.run(
-        [sys.executable, str(CONFORMANCE / "conform.py"), "--lpad", lpad, "--uri", mongod.uri, *scenarios],
+        [sys.executable, str(CONFORMANCE / "conform.py"), "--lpad", lpad, "--uri", mongod.uri, *SCENARIOS],
         capture_output=True,
         text=True,
         check=False,

@@ -334,7 +334,7 @@ def test_what_either_did_to_a_workflow_is_taken_back_and_both_go_on(
     (whole,) = launchpad.workflows.find()
     assert (whole["state"], len(whole["nodes"])) == ("COMPLETED", 3)
     added = max(whole["nodes"])
-    report = launchpad.rerun(Selection.of(name="scan"))
+    report = launchpad.rerun(Selection.of(name="scan"), dynamic="revert")
     assert {outcome.fw_id: outcome.after for outcome in report.changed}[added] == "ARCHIVED"
     assert [document["spec"].get("found", []) for document in launchpad.fireworks.find({"name": "collect"})] == [[]]
     theirs = sides["fireworks"].lpad("get_wflows", "-d", "all")

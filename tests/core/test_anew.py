@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from launchpad.core.anew import Anew, plan_anew
 from launchpad.core.changes import Plan
 from launchpad.core.documents import get_path
+from launchpad.core.effects import REVERT
 from launchpad.core.graph import Graph
 from launchpad.core.lineage import Link
 from launchpad.core.rerun import RerunOptions
@@ -27,7 +28,7 @@ def plan_for(stored: Stored, chosen: str, again: str, *, metadata: Mapping[str, 
 
     def planner(snapshot: Snapshot) -> Plan:
         targets = {stored.id_of(name): "target" for name in chosen}
-        inplace = plan_rerun_reverting(snapshot, targets, RerunOptions(**options))
+        inplace = plan_rerun_reverting(snapshot, targets, RerunOptions(**{"dynamic": REVERT, **options}))
         return plan_anew(snapshot, inplace, {stored.id_of(name) for name in again}, Anew(metadata or {}, "abc"))
 
     return plan(stored, planner)

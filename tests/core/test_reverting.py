@@ -10,7 +10,7 @@ import pytest
 from launchpad.core.changes import Plan
 from launchpad.core.dictmods import apply_mod
 from launchpad.core.documents import EMPTY_ACTION
-from launchpad.core.effects import EFFECTS, LARGEST_NOTED, received_entry
+from launchpad.core.effects import EFFECTS, LARGEST_NOTED, NOTED, RECEIVED, REVERT, received_entry
 from launchpad.core.refresh import plan_refresh
 from launchpad.core.renumbering import Renumbering
 from launchpad.core.rerun import RerunOptions
@@ -145,7 +145,7 @@ def test_without_notes_what_was_set_goes_unless_another_has_set_it_too() -> None
 
 def rerun(stored: Stored, name: str, **options: Any) -> Plan:
     chosen = {stored.id_of(name): "target"}
-    return plan(stored, lambda snapshot: plan_rerun_reverting(snapshot, chosen, RerunOptions(**options)))
+    return plan(stored, lambda snapshot: plan_rerun_reverting(snapshot, chosen, RerunOptions(**{"dynamic": REVERT, **options})))
 
 
 def completes(stored: Stored, name: str, **doing: Any) -> Stored:
@@ -178,6 +178,21 @@ def test_a_detour_that_has_not_run_is_removed_and_the_links_are_as_they_were() -
     assert result.states == {"A": "READY", "B": "WAITING"}
     assert EFFECTS not in result["A"]
     assert {o.name: o.after for o in made.outcomes} == {"A": "READY", "X": "removed", "Y": "removed"}
+
+
+def test_what_nobody_noted_stays_unless_it_is_to_be_concluded_and_the_plan_says_so() -> None:
+    grown = completes(make_workflow("A→B", A="RUNNING"), "A", detours=[part("X")], update_spec={"told": 1})
+    for firework in grown.fireworks.values():  # as FireWorks leaves them
+        firework.pop(EFFECTS, None)
+        firework.pop(RECEIVED, None)
+    made = rerun(grown, "A", dynamic=NOTED)
+    result = after(grown, made)
+    assert drawn(result) == drawn(grown)
+    assert result["B"]["spec"]["told"] == 1
+    (warning,) = next(outcome for outcome in made.outcomes if outcome.name == "A").warnings
+    assert "left no notes" in warning
+    assert "--dynamic revert" in warning
+    assert "told" not in after(grown, rerun(grown, "A", dynamic=REVERT))["B"]["spec"]
 
 
 def test_what_has_run_becomes_a_workflow_of_its_own() -> None:

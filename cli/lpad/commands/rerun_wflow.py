@@ -71,7 +71,9 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(
                 f"Firework {min(foreign)} is not in the workflow of firework {args.id}.", hint="Nothing was changed."
             )
-        word = dynamic.decide(args, lambda word: rerun(dynamic=word, dry_run=True))
+        # The final stage must not read what superseded attempts left.
+        otherwise = dynamic.NOTED if any(scope.values()) else dynamic.REVERT
+        word = dynamic.decide(args, lambda word: rerun(dynamic=word, dry_run=True), otherwise)
         if not args.dry_run:
             confirmation.before_changing(args, launchpad, selection, lambda: rerun(dynamic=word, dry_run=True))
         report = rerun(dynamic=word, dry_run=args.dry_run, keep_plan=args.dry_run, reason=args.reason)
