@@ -18,6 +18,7 @@ from launchpad.core.snapshot import Snapshot
 from launchpad.core.specs import plan_priority, plan_spec_update
 from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, PAUSED, STATES
 from launchpad.errors import BadDocument
+from launchpad.model.checks import keeping_tasks
 from launchpad.store.records import archived_by
 
 if TYPE_CHECKING:
@@ -237,7 +238,8 @@ class Holding(Batching):
         """
         from launchpad.store.specupdates import modifier, setting_fields
 
-        operation = UpdateSpecs(self.store, modifier(changes) if mongo else setting_fields(changes))
+        modify = keeping_tasks(modifier(changes) if mongo else setting_fields(changes))
+        operation = UpdateSpecs(self.store, modify)
         return self.carry_out(operation, selection, dry_run=dry_run, keep_plan=keep_plan, reason=reason, progress=progress)
 
     # FireWorks' methods of the same concepts

@@ -25,7 +25,7 @@ from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import ARCHIVED, FIZZLED, HELD, STATES, WAITING
 from launchpad.core.stepselection import StepSelection
 from launchpad.errors import BadDocument, ConflictingOptions, NoCheckpoint, UnknownLaunch
-from launchpad.model.checks import check_settings
+from launchpad.model.checks import check_settings, keeping_tasks
 from launchpad.reexecuting import Reexecuting
 from launchpad.store.reading_queries import families_of
 from launchpad.store.selecting import select_fw_ids
@@ -299,7 +299,7 @@ def new_inputs(inputs: Mapping[str, Any]) -> Callable[[dict[str, Any]], None]:
             raise ConflictingOptions(f"{first} is not set with a rerun: {why}.")
         if first == "_priority" and (isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63):
             raise BadDocument(f"A priority is a whole number of at most 64 bits, not {value!r}.")
-    modify = setting_fields(inputs)
+    modify = keeping_tasks(setting_fields(inputs))
 
     def checked(spec: dict[str, Any]) -> None:
         modify(spec)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from launchpad.core.states import STATES
@@ -59,6 +60,18 @@ def check_settings(spec: Any, place: str) -> None:
     if "_recovery" in spec:
         _check_mapping(spec["_recovery"], f"{place}: its _recovery")
     check_policy(spec.get("_retry"), f"{place}: its _retry")
+
+
+def keeping_tasks(modify: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """Return what changes a spec as `modify` does, and raises BadWorkflow if its tasks are none afterwards."""
+
+    def checked(spec: dict[str, Any]) -> None:
+        before = copy.deepcopy(spec.get("_tasks"))
+        modify(spec)
+        if spec.get("_tasks") != before:  # what was wrong before may stay so
+            _check_tasks(spec, "The changed spec")
+
+    return checked
 
 
 def check_policy(written: Any, place: str) -> None:

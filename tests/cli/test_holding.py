@@ -250,6 +250,22 @@ def test_specs_are_updated_where_nothing_has_run_with_them(lpad, scene):
     assert lpad("update_fws", "-i", "3", "-u", "{'tags': ['a']}").out.splitlines()[-1] == "0 fireworks updated, 1 left alone."
 
 
+@pytest.mark.parametrize(
+    ("update", "sentence"),
+    [
+        (["-u", '{"_tasks": 1}'], "its _tasks must be a list, but are a number"),
+        (["-u", '{"_tasks": [{"script": "true"}]}'], "its task 0 has no _fw_name, so nobody knows what it is"),
+        (["--mongo", "-u", '{"$unset": {"spec._tasks": ""}}'], "has no _tasks in its spec"),
+    ],
+)
+def test_an_update_that_leaves_no_tasks_to_run_is_refused(lpad, scene, update, sentence):
+    scene.workflow("READY")
+    before = scene.spec(1)
+    result = lpad("update_fws", "-i", "1", *update)
+    assert (result.status, scene.spec(1)) == (3, before)
+    assert f"is not updated: The changed spec{' ' if sentence.startswith('has') else ': '}{sentence}" in result.out
+
+
 def test_an_update_with_operators_is_made_in_each_spec(lpad, scene):
     scene.workflow("READY", "WAITING", specs={0: {"n": 1, "list": [1, 2, 3], "gone": 1}, 1: {"n": "text"}})
     update = (

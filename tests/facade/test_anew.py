@@ -241,6 +241,7 @@ def test_a_new_workflow_has_the_inputs_and_the_original_has_not(launchpad: Launc
     [
         ({"_retry": {"nonsense": 1}}, BadPolicy),
         ({"_dupefinder": {}}, BadWorkflow),
+        ({"_tasks": 1}, BadWorkflow),
         ({"_recovery": {}}, ConflictingOptions),
         ({"_priority": "high"}, BadDocument),
         ({"spec.x": 1}, BadQuery),
