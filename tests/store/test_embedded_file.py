@@ -22,6 +22,7 @@ from bson import ObjectId
 from launchpad.errors import AccessDenied, ConfigurationError, NewerFormat, NotADatabase, StoreError, StoreUnreachable
 from launchpad.store.backend import DeleteMany, Index, Insert, Update, UpdateMany
 from launchpad.store.embedded import EmbeddedBackend, reading
+from launchpad.store.embedded import file as embedded_file
 from launchpad.store.indexes import INDEXES
 
 PROJECT = Path(__file__).parents[2]
@@ -104,6 +105,21 @@ def test_eight_threads_share_one_backend(path: Path) -> None:
 def test_many_processes_make_the_same_new_file_at_once(path: Path) -> None:
     finish([start("backend.write('c', [Insert({'_id': int(sys.argv[2])})])", path, number) for number in range(6)])
     assert EmbeddedBackend(path).count("c", {}) == 6
+
+
+def test_a_file_that_another_process_makes_while_its_marks_are_read_is_no_strange_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = embedded_file._read_marks
+
+    def overtaken(connection: sqlite3.Connection) -> tuple[int, int]:
+        monkeypatch.setattr(embedded_file, "_read_marks", read)
+        before, _ = read(connection)
+        EmbeddedBackend(path).write("c", [Insert({"_id": 1})])
+        return before, read(connection)[1]
+
+    monkeypatch.setattr(embedded_file, "_read_marks", overtaken)
+    assert EmbeddedBackend(path).count("c", {}) == 1
 
 
 def test_an_index_made_by_another_process_is_kept_up_and_used(path: Path) -> None:

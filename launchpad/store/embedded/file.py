@@ -229,7 +229,7 @@ class EmbeddedFile:
 
     def _check_format(self, connection: sqlite3.Connection) -> None:
         application, version = _read_marks(connection)
-        if application == 0 and version == 0:
+        if application == 0:  # whatever the version: another process may have laid the file out between the two reads
             application, version = self._initialise(connection)
         if application != catalog.APPLICATION_ID:
             raise NotADatabase(
