@@ -43,8 +43,9 @@ def guarded(program: str, run: Callable[[], int], *, debug: bool) -> int:
         status = error.exit_code
         if debug:
             output.show_unexpected(program, error, debug=True)
-    except KeyboardInterrupt:
-        output.show_problem(program, "Interrupted.")
+    except KeyboardInterrupt as stop:
+        output.show_status("")  # what stands on this line of the terminal
+        output.show_problem(program, str(stop) or "Interrupted.")
         status = INTERRUPTED
     except BrokenPipeError:
         output.forget_output(sys.stdout)

@@ -45,8 +45,22 @@ def open_launchpad(args: argparse.Namespace, *, creates: bool = False) -> Iterat
         if (selection := getattr(args, "selection", None)) and (doubt := launchpad.doubt(selection, args.noun)):
             output.note(f"Warning: {doubt}")
         yield launchpad
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_told_of_interrupt(launchpad, getattr(args, "noun", "fireworks"))) from None
     finally:
         launchpad.close()
+
+
+def _told_of_interrupt(launchpad: LaunchPad, noun: str) -> str:
+    """Return how far a command had come that is interrupted, and where more is said of what it changed."""
+    if not launchpad.under_way:
+        return "Interrupted."
+    count = launchpad.done_so_far
+    done = f" after {count} {noun if count > 1 else noun.removesuffix('s')}" if count else ""
+    return (
+        f"Interrupted{done}; what was changed stays so: see `lpad history {launchpad.under_way}`.\n"
+        "Some more may be half done: `lpad recover` finishes them, and says how to go on or back."
+    )
 
 
 def tell_unusual_field(args: argparse.Namespace, collection: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import signal
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from launchpad import FWorker
+from launchpad import FWorker, batches
 from launchpad.core.documents import EMPTY_ACTION
 from launchpad.runner.resultfile import RESULT_FILE, TAKEN_FILE, write_result
+from lpad import output
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,6 +81,26 @@ def test_a_command_that_was_killed_is_told_of_and_can_be_taken_back(lpad, scene,
     assert lpad("recover").err == "There was nothing to recover.\n"
     assert lpad("undo", record["_id"]).status == 0
     assert set(scene.states().values()) == {"READY"}
+
+
+def test_an_interrupt_says_how_far_a_command_had_come_and_where_more_is_said(lpad, scene, pad, monkeypatch):
+    for _ in range(3):
+        scene.workflow("READY")
+    monkeypatch.setattr(batches, "FIREWORKS_AT_ONCE", 1)
+
+    @contextlib.contextmanager
+    def impatience(total, unit):
+        yield lambda done: signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(output, "progress", impatience)
+    result = lpad("pause_fws", "-i", "1-3", "--yes")
+    (record,) = pad.history()
+    assert (result.status, result.out) == (130, "")
+    assert result.err.startswith(
+        f"lpad: Interrupted after 1 firework; what was changed stays so: see `lpad history {record['_id']}`.\n"
+    )
+    assert "`lpad recover`" in result.err
+    assert scene.states()[1] == "PAUSED"
 
 
 def test_of_a_deletion_that_was_killed_no_undo_is_promised(lpad, scene, pad, store_uri):
