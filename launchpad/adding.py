@@ -12,10 +12,11 @@ from launchpad.core.changes import Plan
 from launchpad.core.documents import iso
 from launchpad.core.draft import Draft
 from launchpad.core.refresh import refresh
+from launchpad.core.selection import given_ids
 from launchpad.core.selectiontext import shorten_ids
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.states import HELD, READY, WAITING, workflow_state
-from launchpad.errors import BadWorkflow, DocumentTooLarge, UnknownFirework, WorkflowLocked
+from launchpad.errors import BadIds, BadWorkflow, DocumentTooLarge, UnknownFirework, WorkflowLocked
 from launchpad.model import Firework, Workflow
 from launchpad.model.checks import check_policy, check_settings
 from launchpad.pipelining import in_turn
@@ -79,7 +80,9 @@ class Adding(Recording):
         document = _as_workflow(new_wf).to_dict()
         for firework in document["fws"]:
             check_settings(firework["spec"], f"Firework {firework['fw_id']} ({firework['name']})")
-        parents = list(fw_ids)
+        parents = list(given_ids(fw_ids))
+        if not parents:
+            raise BadIds("No firework is given below which it is to be put.")
         if missing := missing_ids(self.store.backend, parents):
             raise UnknownFirework(fw_ids=missing)
 

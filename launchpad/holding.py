@@ -13,7 +13,7 @@ from launchpad.core.changes import FIREWORKS, Plan
 from launchpad.core.holds import PAUSABLE, plan_defuse, plan_pause, plan_reignite, plan_resume
 from launchpad.core.report import Report
 from launchpad.core.rerun import RerunOptions
-from launchpad.core.selection import Selection
+from launchpad.core.selection import Selection, given_ids
 from launchpad.core.snapshot import Snapshot
 from launchpad.core.specs import plan_priority, plan_spec_update
 from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, PAUSED, STATES
@@ -286,7 +286,7 @@ class Holding(Batching):
 
     def update_spec(self, fw_ids: Iterable[int], spec_document: Mapping[str, Any], mongo: bool = False) -> None:
         """Change the specs of fireworks, as `update_fireworks` does; those that cannot be are logged."""
-        log_refused(self.update_fireworks(Selection(fw_ids=tuple(fw_ids)), spec_document, mongo=mongo))
+        log_refused(self.update_fireworks(Selection(fw_ids=given_ids(fw_ids)), spec_document, mongo=mongo))
 
     def _document_if_changed(self, fw_id: int, report: Report) -> dict[str, Any] | None:
         log_refused(report)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -263,6 +263,13 @@ def required(selection: Any) -> Selection:
             hint="For example Selection(fw_ids=(2, 3)) or Selection.of(state='FIZZLED').",
         )
     return selection.require()
+
+
+def given_ids(fw_ids: Any) -> tuple[int, ...]:
+    """Return the ids that a script gave, as some iterable. Raises BadIds for anything else."""
+    if isinstance(fw_ids, (str, bytes)) or not isinstance(fw_ids, Iterable):
+        raise BadIds(f"The ids of fireworks must be a list of them, not {fw_ids!r}.", hint="For one firework: [5].")
+    return tuple(fw_ids)
 
 
 def _several(value: str | Sequence[str]) -> tuple[str, ...]:

@@ -133,7 +133,7 @@ class Firework(Serializable):
 
     def _stored_spec(self) -> dict[str, Any]:
         spec = {**self.spec, "_tasks": []}
-        stored: dict[str, Any] = to_storable(spec, f"{self._place}: spec")
+        stored: dict[str, Any] = to_storable(spec, f"{self._place}: spec", objects=False)
         stored["_tasks"] = [_task_dict(task, f"{self._place}: task {number}") for number, task in enumerate(self._tasks)]
         return stored
 
@@ -189,7 +189,7 @@ def _check_task(task: Any, number: int) -> None:
 
 
 def _task_dict(task: Any, place: str) -> dict[str, Any]:
-    stored: dict[str, Any] = to_storable(task, place)
+    stored: dict[str, Any] = to_storable(task, place, objects=False)
     if "_fw_name" not in stored:
         if isinstance(task, dict) and not hasattr(task, "run_task"):
             raise BadTask(f"{place} has no _fw_name, so nobody knows what it is.")

@@ -7,6 +7,7 @@ dots or dollars pass: users keep file names and queries in their specs, and Mong
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,19 +15,23 @@ from launchpad.errors import BadDocument
 
 #: MongoDB takes no document nested deeper.
 MAX_DEPTH = 100
+#: In the text of what has no text of its own.
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 SMALLEST_INT, LARGEST_INT = -(2**63), 2**63 - 1
 
 
-def to_storable(value: Any, path: str = "") -> Any:
+def to_storable(value: Any, path: str = "", *, objects: bool = True) -> Any:
     """Return a copy of `value` that a database can hold; `path` says where it stands, for messages.
 
     Dates become ISO strings, tuples and sets lists, numpy's values Python's, objects with `as_dict` or `to_dict` their
     dictionaries, anything else its `str()`. Raises BadDocument for keys and numbers that cannot be stored, for more than
-    MAX_DEPTH levels, and so for values that contain themselves.
+    MAX_DEPTH levels, and so for values that contain themselves; without `objects` for what has no text but its address.
     """
     try:
         return _copy(value, MAX_DEPTH)
     except _NotPlain:  # something in it has to be converted, or refused
+        if not objects:
+            _refuse_addresses(value, path, MAX_DEPTH)
         return _convert(value, path, MAX_DEPTH)
 
 
@@ -91,6 +96,25 @@ def _convert_container(value: Any, path: str, levels: int) -> Any:
     if callable(getattr(value, "tolist", None)):  # numpy, without importing it
         return _convert(value.tolist(), path, levels)
     return str(value)
+
+
+def _refuse_addresses(value: Any, path: str, levels: int) -> None:
+    """Raise BadDocument for an object, function or the like of which only its address in this process would be stored."""
+    if levels == 0 or value is None or isinstance(value, (str, int, float, type)):
+        return
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _refuse_addresses(item, f"{path}.{key}" if path else f"{key}", levels - 1)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for position, item in enumerate(value):
+            _refuse_addresses(item, f"{path}[{position}]", levels - 1)
+    elif not any(callable(getattr(value, name, None)) for name in ("as_dict", "to_dict", "tolist")) and ADDRESS.search(
+        str(value)
+    ):
+        raise BadDocument(
+            f"{_shown(path)} is of the class {type(value).__name__}, of which only the address could be stored.",
+            hint="Give what it is made of, or its class a method to_dict.",
+        )
 
 
 def _in_order(values: Iterable[Any]) -> list[Any]:

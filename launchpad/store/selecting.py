@@ -10,6 +10,7 @@ from typing import Any
 from launchpad.core.changes import FIREWORKS, LAUNCHES, WORKFLOWS
 from launchpad.core.lineage import LINEAGE, root_of
 from launchpad.core.selection import Selection
+from launchpad.errors import BadQuery
 from launchpad.store.attempts import ids_by_attempts, with_attempts
 from launchpad.store.backend import Backend, Sort
 from launchpad.store.paging import BATCH, LONGEST_SEARCH, chunks, pages
@@ -82,12 +83,16 @@ def is_plain(selection: Selection, most: int = BATCH) -> bool:
 
 
 def least(limit: int, other: int) -> int:
-    """Return the smaller of two limits, of which 0 is none."""
+    """Return the smaller of two limits, of which 0 is none. Raises BadQuery for what is no limit."""
+    if not isinstance(limit, int) or limit < 0:
+        raise BadQuery(f"{limit!r} is no limit: it is 0 (no limit) or more.")
     return min(limit, other) if limit and other else limit or other
 
 
 def order_of(selection: Selection, sort: Sort = ()) -> Sort:
-    """Return the order asked for: the one given beside the selection, or its own."""
+    """Return the order asked for: the one given beside the selection, or its own. Raises BadQuery for what is none."""
+    if not isinstance(sort, (list, tuple)) or not all(isinstance(one, (list, tuple)) and len(one) == 2 for one in sort):
+        raise BadQuery(f"{sort!r} is no order.", hint="It is a list of fields with 1 or -1 (downwards): [('fw_id', 1)].")
     return sort or ([selection.sort] if selection.sort else ())
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, LAUNCHES
 from launchpad.core.selection import Selection
-from launchpad.errors import BadIds, ConflictingOptions, EmptySelection, NoCheckpoint, UnknownFirework, UnknownLaunch
+from launchpad.errors import BadIds, BadQuery, ConflictingOptions, EmptySelection, NoCheckpoint, UnknownFirework, UnknownLaunch
 from launchpad.launchpad import LaunchPad
+from launchpad.model import Firework
 from launchpad.store.backend import Step
 from tests.compat.agreement import Ours
 from tests.factories import Stored, make_launch, make_workflow
@@ -125,6 +126,28 @@ def test_what_is_no_selection_is_told_how_to_be_one(launchpad: LaunchPad, fill: 
             change(chosen)
         assert "Selection(fw_ids=(2, 3))" in caught.value.hint
     assert [document["state"] for document in fireworks(launchpad).values()] == ["FIZZLED"]
+
+
+@pytest.mark.parametrize("given", [1, "1", None])
+def test_ids_that_are_no_list_are_told_how_to_be_one(launchpad: LaunchPad, fill: Callable[..., None], given: Any):
+    fill(make_workflow("A", A="READY"))
+    before = everything(launchpad)
+    for change in (lambda: launchpad.append_wf(Firework([]), given), lambda: launchpad.update_spec(given, {"p": 1})):
+        with pytest.raises(BadIds, match="must be a list of them, not "):
+            change()
+    with pytest.raises(BadIds, match="No firework is given"):
+        launchpad.append_wf(Firework([]), [])
+    assert everything(launchpad) == before
+
+
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [({"limit": -1}, "-1 is no limit"), ({"limit": "5"}, "'5' is no limit"), ({"sort": "x"}, "'x' is no order")],
+)
+def test_what_is_no_limit_and_no_order_is_refused(launchpad: LaunchPad, wishes: dict[str, Any], said: str):
+    for read in (launchpad.get_fw_ids, launchpad.get_wf_ids):
+        with pytest.raises(BadQuery, match=said):
+            read(**wishes)
 
 
 def test_nothing_selected_is_an_error(launchpad: LaunchPad):

@@ -11,8 +11,9 @@ import pathlib
 import pytest
 
 from launchpad.errors import BadDocument
-from launchpad.model import FiretaskBase
+from launchpad.model import FiretaskBase, Firework
 from launchpad.model.storable import to_storable
+from launchpad.tasks import ScriptTask
 from tests.oracle import ask_fireworks, needs_fireworks
 
 
@@ -99,6 +100,15 @@ def test_what_cannot_be_stored_is_refused_naming_the_place(value, said):
     with pytest.raises(BadDocument) as refusal:
         to_storable(value, "spec")
     assert said in str(refusal.value)
+
+
+@pytest.mark.parametrize(("value", "kind"), [(object(), "object"), (lambda: 1, "function"), (iter(()), "tuple_iterator")])
+def test_a_spec_refuses_what_has_nothing_but_an_address_and_a_result_does_not(value, kind):
+    with pytest.raises(BadDocument, match=rf"spec\.a\[1\] is of the class {kind}, of which only the address"):
+        to_storable({"a": [1, value]}, "spec", objects=False)
+    assert to_storable({"a": [1, value]}) == {"a": [1, str(value)]}
+    with pytest.raises(BadDocument, match=rf"spec\.p is of the class {kind}"):
+        Firework(ScriptTask(script="true"), spec={"p": value}).to_dict()
 
 
 def test_without_a_place_the_document_is_named():
