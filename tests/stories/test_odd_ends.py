@@ -214,7 +214,7 @@ def test_a_change_ends_though_workers_take_fireworks_of_its_workflow_all_the_tim
 
 def test_what_a_broken_adding_left_is_removed_after_an_hour_and_not_before(launchpad: LaunchPad, place: str) -> None:
     with open_launchpad(place) as other:
-        other.store.backend.hook = Faults("crash before", 4)  # ids, entry, fireworks, and now the workflow
+        other.store.backend.hook = Faults("crash before", 5)  # record, ids, entry, fireworks, and now the workflow
         with pytest.raises(Crash):
             add(other, "A→B")
     launchpad.recover()

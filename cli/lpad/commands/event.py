@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what happened", "A cause or a state.")
     what.add_argument("--cause", metavar="CAUSE", help="oom, walltime, cancelled, node, disk or network")
     what.add_argument(
-        "--state", metavar="STATE", help="as Slurm says: OUT_OF_MEMORY, TIMEOUT, NODE_FAIL, …; of others nothing follows"
+        "--state", metavar="STATE", help="as Slurm says, such as OUT_OF_MEMORY, TIMEOUT or NODE_FAIL; of others nothing follows"
     )
     what.add_argument("--message", metavar="TEXT", help="for people")
     what.add_argument(
