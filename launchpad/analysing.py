@@ -18,6 +18,7 @@ from launchpad.core.summary import FAILURE_FIELDS, failure
 from launchpad.core.tallies import Period, count_into, last_periods
 from launchpad.errors import UsageError
 from launchpad.store import reading_queries, statistics
+from launchpad.store.selecting import count_fireworks
 
 if TYPE_CHECKING:
     from launchpad.store.store import Store
@@ -68,7 +69,8 @@ class Analysing:
         """Compare the fireworks that failed last with those that completed last.
 
         limit: how many of either. threshold: by how many percent points a feature must be more frequent among those that failed.
-        Returns plain data: `fizzled` and `completed` (how many were looked at), `spec` and `runs` (lists of feature, fizzled,
+        Returns plain data: `fizzled` and `completed` (how many were looked at), `all_fizzled` and `all_completed` (of how many:
+        where these are more, it is a sample), `spec` and `runs` (lists of feature, fizzled,
         completed, difference: of specs, and of workers and hosts; the clearest first) and `causes` (lists of cause, count, and
         some fw_ids; the most frequent first). Raises UsageError, BadQuery.
         """
@@ -96,10 +98,18 @@ class Analysing:
         return {
             "fizzled": specs[0].size,
             "completed": specs[1].size,
+            "all_fizzled": self._all(chosen, FIZZLED, specs[0].size, limit),
+            "all_completed": self._all(chosen, COMPLETED, specs[1].size, limit),
             "spec": [one.to_dict() for one in differences(*specs, threshold)],
             "runs": [one.to_dict() for one in differences(*runs, threshold)],
             "causes": [{"cause": cause, "count": counts[cause], "fw_ids": causes[cause]} for cause in _by_count(counts)],
         }
+
+    def _all(self, selection: Selection, state: str, looked_at: int, limit: int) -> int:
+        """Return how many fireworks are selected in a state, of which so many were looked at, `limit` at most."""
+        if looked_at < limit:
+            return looked_at
+        return count_fireworks(self.store.backend, replace(selection, states=(state,)))
 
     def failures(self, selection: Selection | None = None, *, attempts: str = "last") -> dict[str, Any]:
         """Bring together what failed by signature, as `core.failures.Failures.to_dict` tells it.

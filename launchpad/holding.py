@@ -15,9 +15,8 @@ from launchpad.core.report import Report
 from launchpad.core.rerun import RerunOptions
 from launchpad.core.selection import Selection, given_ids
 from launchpad.core.snapshot import Snapshot
-from launchpad.core.specs import plan_priority, plan_spec_update
+from launchpad.core.specs import check_priority, plan_priority, plan_spec_update
 from launchpad.core.states import ARCHIVED, COMPLETED, DEFUSED, FIZZLED, PAUSED, STATES
-from launchpad.errors import BadDocument
 from launchpad.model.checks import keeping_tasks
 from launchpad.store.records import archived_by
 
@@ -211,8 +210,7 @@ class Holding(Batching):
         >>> [outcome.fw_id for outcome in launchpad.set_priorities(Selection.of(name="urgent"), 10).changed]
         [1]
         """
-        if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) >= 2**63:
-            raise BadDocument(f"A priority is a whole number of at most 64 bits, not {priority!r}.")
+        check_priority(priority)
 
         def planner(snapshot: Snapshot, targets: Targets) -> Plan:
             return plan_priority(snapshot, targets, priority)

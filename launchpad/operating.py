@@ -22,9 +22,10 @@ from launchpad.core.reuse import Here, checked
 from launchpad.core.reverting import plan_rerun_reverting
 from launchpad.core.selection import Selection, required
 from launchpad.core.snapshot import Snapshot
+from launchpad.core.specs import check_priority
 from launchpad.core.states import ARCHIVED, FIZZLED, HELD, STATES, WAITING
 from launchpad.core.stepselection import StepSelection
-from launchpad.errors import BadDocument, ConflictingOptions, NoCheckpoint, UnknownLaunch
+from launchpad.errors import ConflictingOptions, NoCheckpoint, UnknownLaunch
 from launchpad.model.checks import check_settings, keeping_tasks
 from launchpad.reexecuting import Reexecuting
 from launchpad.store.reading_queries import families_of
@@ -297,8 +298,8 @@ def new_inputs(inputs: Mapping[str, Any]) -> Callable[[dict[str, Any]], None]:
         first = path.split(".")[0]
         if why := NOT_SET.get(first):
             raise ConflictingOptions(f"{first} is not set with a rerun: {why}.")
-        if first == "_priority" and (isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63):
-            raise BadDocument(f"A priority is a whole number of at most 64 bits, not {value!r}.")
+        if first == "_priority":
+            check_priority(value)
     modify = keeping_tasks(setting_fields(inputs))
 
     def checked(spec: dict[str, Any]) -> None:

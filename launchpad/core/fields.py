@@ -64,13 +64,13 @@ def _value(value: Any, parts: Sequence[str]) -> Any:
 
 
 def unusual_field(paths: Sequence[str], collection: str) -> str:
-    """Return a sentence about the first of these that documents of a collection do not have by themselves, or ""."""
+    """Return what is to be said of those of these that documents of a collection do not have by themselves, a line each."""
     known = fields_of(collection)
+    lines = []
     for path in paths:
         first = path.split(".")[0]
         if first not in known:
             near = difflib.get_close_matches(first, known, n=1, cutoff=0.6)
-            return f"No such field: {first!r}; " + (
-                f"did you mean {near[0]!r}?" if near else f"inside the spec it is 'spec.{path}'."
-            )
-    return ""
+            meant = f"did you mean {near[0]!r}?" if near else f"inside the spec it is 'spec.{path}'."
+            lines.append(f"No such field: {first!r}; {meant}")
+    return "\n".join(lines)

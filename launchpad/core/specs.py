@@ -49,6 +49,8 @@ def plan_spec_update(snapshot: Snapshot, targets: Iterable[int], modify: Callabl
             paths = changed_fields(stored, spec, "spec")[1]
             if any(f"{path}.".startswith(f"{OWN_POLICY}.") for path in paths):
                 check_policy(spec.get("_retry"), "its _retry")
+            if PRIORITY in paths and spec.get("_priority") is not None:
+                check_priority(spec["_priority"], "its _priority")
         except (BadQuery, BadDocument) as error:
             outcomes.append(line(snapshot, fw_id, "refused", f"is not updated: {error}"))
             continue
@@ -68,6 +70,13 @@ def plan_spec_update(snapshot: Snapshot, targets: Iterable[int], modify: Callabl
     states_then = {change.key: str(change.after["state"]) for change in whole.changes}
     told = [replace(o, after=states_then.get(o.fw_id, o.after)) for o in plan.outcomes]
     return replace(whole, outcomes=(*told, *followers(snapshot, whole, listed)))
+
+
+def check_priority(value: Any, place: str = "") -> None:
+    """Raise BadDocument for what is no priority; `place` begins the sentence. A database sorts a text above all numbers."""
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63:
+        a_priority = f"{place} must be" if place else "A priority is"
+        raise BadDocument(f"{a_priority} a whole number of at most 64 bits, not {value!r}.")
 
 
 def plan_priority(snapshot: Snapshot, targets: Iterable[int], priority: int) -> Plan:

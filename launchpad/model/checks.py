@@ -59,6 +59,10 @@ def check_settings(spec: Any, place: str) -> None:
             raise BadWorkflow(f"{place}: its _dupefinder has no _fw_name, so nobody knows what it is.")
     if "_recovery" in spec:
         _check_mapping(spec["_recovery"], f"{place}: its _recovery")
+    if spec.get("_priority") is not None:
+        from launchpad.core.specs import check_priority  # late: few have one
+
+        check_priority(spec["_priority"], f"{place}: its _priority")
     check_policy(spec.get("_retry"), f"{place}: its _retry")
 
 

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from launchpad import FWorker, LaunchPad, Selection
-from launchpad.errors import UnknownFirework
+from launchpad import Firework, FWorker, LaunchPad, Selection
+from launchpad.errors import BadDocument, UnknownFirework
 from launchpad.store.backend import Update
 from lpad import output, parser
 from lpad.commands.history import COLUMNS
@@ -264,6 +264,19 @@ def test_an_update_that_leaves_no_tasks_to_run_is_refused(lpad, scene, update, s
     result = lpad("update_fws", "-i", "1", *update)
     assert (result.status, scene.spec(1)) == (3, before)
     assert f"is not updated: The changed spec{' ' if sentence.startswith('has') else ': '}{sentence}" in result.out
+
+
+@pytest.mark.parametrize("given", [("-u", '{"_priority": "high"}'), ("--mongo", "-u", '{"$set": {"spec._priority": 1.5}}')])
+def test_a_priority_that_is_no_whole_number_is_refused_by_updates_and_additions(lpad, pad, scene, given):
+    scene.workflow("READY")
+    result = lpad("update_fws", "-i", 1, *given)
+    assert (result.status, "_priority" in scene.spec(1)) == (3, False)
+    assert "is not updated: its _priority must be a whole number of at most 64 bits, not " in result.out
+    with pytest.raises(BadDocument, match=r"Firework -7 \(a\): its _priority must be a whole number .* not 'high'"):
+        pad.add_wf(Firework([], spec={"_priority": "high"}, name="a", fw_id=-7))
+    pad.add_wf(Firework([], spec={"_priority": None}))
+    assert lpad("update_fws", "-i", 1, "-u", '{"_priority": 7}').status == 0
+    assert lpad("update_fws", "-i", 1, "--mongo", "-u", '{"$unset": {"spec._priority": ""}}').status == 0
 
 
 def test_an_update_with_operators_is_made_in_each_spec(lpad, scene):

@@ -198,6 +198,13 @@ def test_for_people_these_are_tables(lpad, failures):
     assert "no convergence after # steps  2-6" in out
 
 
+def test_of_a_sample_it_says_of_how_many_it_is(lpad, failures):
+    told = lpad("introspect", "-m", "5").out.splitlines()[0]
+    assert told == "5 of 6 fireworks that failed, beside 4 that completed. This is a sample; -m N takes more."
+    found = lpad("introspect", "-m", "2", "-i", "1-8", "-o", "json").json
+    assert [found[key] for key in ("fizzled", "all_fizzled", "completed", "all_completed")] == [2, 6, 2, 2]
+
+
 def test_workers_and_hosts_are_compared(lpad, failures):
     for launch_id in range(1, 7):
         update = {"$set": {"host": "node13", "fworker": {"name": "laptop"}, "cause": {"kind": "lost"}}}

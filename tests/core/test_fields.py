@@ -54,3 +54,9 @@ def test_a_field_that_such_documents_do_not_have_is_told():
     assert unusual_field(["fw_id", "spec.x"], "fireworks") == ""
     assert "did you mean 'state'?" in unusual_field(["fw_id", "stat"], "fireworks")
     assert "'spec.temperature'" in unusual_field(["temperature"], "fireworks")
+
+
+def test_all_fields_that_such_documents_do_not_have_are_told():
+    first, second = unusual_field(["foo", "fw_id", "bar.x"], "fireworks").splitlines()
+    assert first == "No such field: 'foo'; inside the spec it is 'spec.foo'."
+    assert second == "No such field: 'bar'; inside the spec it is 'spec.bar.x'."

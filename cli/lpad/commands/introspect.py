@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output in ("json", "yaml"):
         output.show(found, args.output)
         return 0
-    output.show_text(f"{found['fizzled']} fireworks that failed, beside {found['completed']} that completed.")
+    output.show_text(_compared(found))
     _show(found, "spec", "In their specs")
     _show(found, "runs", "Where they ran")
     if found["causes"]:
@@ -58,6 +58,17 @@ def run(args: argparse.Namespace) -> int:
         rows = [(cause["count"], cause["cause"], shorten_ids(cause["fw_ids"])) for cause in found["causes"]]
         output.show_table(rows, ("count", "cause", "such as"))
     return 0
+
+
+def _compared(found: dict[str, Any]) -> str:
+    """Say how many were compared, and of how many where that is a sample."""
+    of_all = {
+        state: f" of {found[f'all_{state}']}" if found[f"all_{state}"] > found[state] else ""
+        for state in ("fizzled", "completed")
+    }
+    sample = " This is a sample; -m N takes more." if any(of_all.values()) else ""
+    failed = f"{found['fizzled']}{of_all['fizzled']} fireworks that failed"
+    return f"{failed}, beside {found['completed']}{of_all['completed']} that completed.{sample}"
 
 
 def _show(found: dict[str, Any], key: str, title: str) -> None:
