@@ -13,7 +13,7 @@ from launchpad.core.snapshot import Snapshot
 from launchpad.errors import AccessDenied, UnknownFirework
 from launchpad.pipelining import in_turn
 from launchpad.store import plans as kept_plans
-from launchpad.store.changing import Changed, change_workflows
+from launchpad.store.changing import Changed, change_workflows, held_by_others
 from launchpad.store.duplicates import sharing_launches
 from launchpad.store.selecting import missing_ids, select_fw_ids, select_workflow_ids
 
@@ -187,6 +187,8 @@ class _Batch:
         self.workflows = set(ids) if whole else set()
         self.roles: dict[int, str] = {} if whole else dict.fromkeys(ids, "target")
         self.gone: list[Outcome] = []
+        #: In a dry run: what is to be said of fireworks in workflows that FireWorks has locked.
+        self.locked: dict[int, str] = {}
         operation.prepare(ids)
         if operation.duplicates:
             self.roles |= self._duplicates(self._nodes() if whole or operation.widens else ids)
@@ -206,6 +208,7 @@ class _Batch:
         if self.report.plan_id:
             kept_plans.keep(self.store, self.report.plan_id, self.operation.word, changed.plans, changed.nodes)
         outcomes = self.operation.applied(changed, dry_run=self.report.dry_run) + self.gone
+        outcomes = [_warned(outcome, self.locked.get(outcome.fw_id)) for outcome in outcomes]
         return outcomes + self._unsaid(changed, {outcome.fw_id for outcome in outcomes})
 
     def _plan(self, snapshot: Snapshot) -> Plan:
@@ -244,7 +247,10 @@ class _Batch:
     # what has changed since it was chosen
 
     def _look_again(self, plans: Sequence[tuple[Snapshot, Plan]]) -> bool:
-        if not self.report.dry_run and (self._followed_up(plans) or self._dropped_out(plans)):
+        if self.report.dry_run:
+            held = [snapshot for snapshot, _ in plans if held_by_others(snapshot)]
+            self.locked |= {fw_id: _locked_text(snapshot) for snapshot in held for fw_id in snapshot.graph.children}
+        elif self._followed_up(plans) or self._dropped_out(plans):
             return True
         self.operation.planned(plans)
         return False
@@ -304,6 +310,13 @@ class _Batch:
 
 def _flat(batches: Iterable[Iterable[Any]]) -> set[Any]:
     return {item for batch in batches for item in batch}
+
+
+def _warned(outcome: Outcome, locked: str | None) -> Outcome:
+    """Return what a dry run says of a firework, with the warning that it would not come to that while its workflow is locked."""
+    if not locked or outcome.kind != "changed" or outcome.role not in ("target", "duplicate"):
+        return outcome
+    return replace(outcome, warnings=(*outcome.warnings, f"would be refused as things are: it {locked}"))
 
 
 def _locked_text(snapshot: Snapshot) -> str:

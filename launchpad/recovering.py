@@ -204,6 +204,8 @@ def _broken_off(record: Mapping[str, Any]) -> str:
     count = record["counts"]["changed"]
     fireworks = f"{count} firework{'' if count == 1 else 's'}"
     what = f"The command {record['command']} ({record['_id']}) was broken off; it had"
+    if record.get("adds") and not count:
+        return f"{what} added nothing."
     if record.get("adds"):  # once more, it would add what is there again
         return f"{what} added {fireworks}. `lpad undo {record['_id']}` takes out what has not run."
     if record.get("final") or not count:  # there is no undo of it, or nothing to undo

@@ -72,7 +72,7 @@ def change_workflows(
         left = [snapshot for snapshot, plan in plans if plan.workflow_id not in done] + busy
         if not left:
             return result
-        if all(_is_foreign(snapshot) for snapshot in left) and time.monotonic() - waiting_since > patience:
+        if all(held_by_others(snapshot) for snapshot in left) and time.monotonic() - waiting_since > patience:
             snapshots = left
             break
         time.sleep(random.uniform(0.5, 1.0) * min(0.2, 0.002 * 2 ** min(attempt, 10)))
@@ -105,7 +105,7 @@ def _sort_by_lock(
     return free, [snapshot for snapshot in snapshots if snapshot.workflow.get("locked")]
 
 
-def _is_foreign(snapshot: Snapshot) -> bool:
+def held_by_others(snapshot: Snapshot) -> bool:
     """Tell whether FireWorks holds a workflow: nobody can help there."""
     return bool(snapshot.workflow.get("locked")) and lock_entry(snapshot.workflow["locked"]) is None
 

@@ -228,3 +228,14 @@ def test_what_is_still_to_be_done_is_never_forgotten(lpad, half_done, pad):
     assert pad.prune_history(tomorrow) == 1
     assert pad.store.backend.count("rerun_entries", {}) == 0
     assert half_done.states() == {1: "READY", 2: "WAITING", 3: "WAITING"}
+
+
+def test_a_dry_run_warns_of_what_would_be_refused_since_fireworks_has_locked_the_workflow(lpad, pad, scene):
+    scene.workflow("FIZZLED", "WAITING")
+    scene.workflow("FIZZLED")
+    pad.store.write("workflows", [Update({"nodes": 1}, {"$set": {"locked": True}})])
+    told = lpad("rerun_fws", "-s", "FIZZLED", "--dry-run").out
+    assert told.count("! would be refused as things are: it is in a workflow that FireWorks has locked; ") == 1
+    assert "lpad admin unlock -i 1 --force" in told
+    assert "would be refused" in lpad("pause_wflows", "--wf", "2", "--dry-run").out
+    assert "would be refused" not in lpad("rerun_fws", "-i", 3, "--dry-run").out

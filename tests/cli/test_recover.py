@@ -115,6 +115,22 @@ def test_of_a_deletion_that_was_killed_no_undo_is_promised(lpad, scene, pad, sto
     assert lpad("undo", begun["_id"]).status != 0
 
 
+BEGUN_TO_APPEND = """
+import os, signal, sys
+from launchpad import LaunchPad
+with LaunchPad.open(sys.argv[1]) as pad:
+    pad.open_record("append_wflow", "-i 1", "", adds=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_of_an_addition_that_was_killed_before_it_had_added_anything_no_undo_is_offered(lpad, scene, pad, store_uri):
+    scene.workflow("READY")
+    assert subprocess.run([sys.executable, "-c", BEGUN_TO_APPEND, store_uri], cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    (begun,) = pad.history()
+    assert lpad("recover").out == f"The command append_wflow ({begun['_id']}) was broken off; it had added nothing.\n"
+
+
 def test_an_undone_return_stays_undone(lpad, scene, pad, claimed):
     lose(pad, claimed)
     lpad("recover")
