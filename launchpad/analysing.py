@@ -76,6 +76,8 @@ class Analysing:
         """
         if limit < 1:
             raise UsageError(f"{limit} is no number of fireworks to look at.", hint="Give 1 or more.")
+        if not 0 <= threshold <= 100:
+            raise UsageError(f"{threshold} are no percent points.", hint="Give 0 to 100.")
         chosen = selection or Selection(everything=True)
         specs, runs = (Group(), Group()), (Group(), Group())
         causes: dict[str, list[int]] = defaultdict(list)

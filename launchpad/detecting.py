@@ -28,6 +28,7 @@ from launchpad.operating import Operating, Rerun
 from launchpad.store import leases, losing, reading_queries
 from launchpad.store.changing import change_workflows
 from launchpad.store.duplicates import fireworks_with_launches
+from launchpad.store.locks import locked_entries
 from launchpad.store.snapshots import attempts_of
 
 if TYPE_CHECKING:
@@ -327,6 +328,20 @@ class Detecting(Operating):
             if not infinite:
                 return
             pause.wait(interval)
+
+    def overdue(self) -> list[str]:
+        """Return a sentence for each kind of thing that `maintain` would see to: locks, ends, lost runs, reservations."""
+        lost = [run.fw_id for batch in self.find_lost_runs() for run in batch]
+        lost += [launch["fw_id"] for launch in leases.undecided(self.store)]
+        old = [reservation.fw_id for batch in self.find_unreserved() for reservation in batch]
+        ended = [launch["launch_id"] for launch in leases.unfollowed(self.store)]
+        found = {
+            "Interrupted changes that would be finished": len(locked_entries(self.store)),
+            "Ends of runs that would be followed, of launches": shorten_ids(ended) if ended else 0,
+            "Lost runs that would be ended or brought back, of fireworks": shorten_ids(sorted(set(lost))) if lost else 0,
+            "Reservations that would be set back, of fireworks": shorten_ids(sorted(old)) if old else 0,
+        }
+        return [f"{what}: {which}." for what, which in found.items() if which]
 
     def reserve_fw(
         self,

@@ -228,6 +228,9 @@ def test_what_differs_less_than_the_threshold_is_left_out(lpad, scene):
         scene.workflow("COMPLETED", specs={0: {"p": number % 3 and 1}})
     assert [one["feature"] for one in lpad("introspect", "-o", "json").json["spec"]] == ["p = 0"]
     assert lpad("introspect", "-t", "20", "-o", "json").json["spec"] == []
+    assert "'50%' is not a whole number" in lpad("introspect", "-t", "50%").err
+    result = lpad("introspect", "-t", "101")
+    assert (result.status, result.err) == (64, "lpad: 101 are no percent points.\nGive 0 to 100.\n")
 
 
 def test_where_nothing_failed_that_is_said(lpad, scene):

@@ -133,6 +133,14 @@ def test_what_is_in_a_workflow_is_never_deleted_as_an_orphan(pad, orphan):
 def test_maintaining_brings_back_what_was_left(lpad, scene):
     scene.workflow("RUNNING", "WAITING", live=False)
     scene.workflow("RESERVED", live=False)
+    before = scene.contents()
+    assert lpad("admin", "maintain", "--dry-run").out.splitlines() == [
+        "Lost runs that would be ended or brought back, of fireworks: 1.",
+        "Reservations that would be set back, of fireworks: 3.",
+        "Nothing was changed: this was a dry run.",
+    ]
+    assert (scene.contents(), len(lpad("admin", "maintain", "--dry-run", "-o", "json").json)) == (before, 2)
+    assert lpad("admin", "maintain", "--dry-run", "--infinite").status == 64
     result = lpad("admin", "maintain")
     assert (result.status, scene.states()) == (0, {1: "FIZZLED", 2: "WAITING", 3: "READY"}), result.err
 

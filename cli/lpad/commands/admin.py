@@ -9,6 +9,7 @@ Examples:
   lpad admin prune_history --before 90d
   lpad admin refresh -i 17
   lpad admin orphaned
+  lpad admin maintain --dry-run
   lpad admin maintain --infinite
 """
 
@@ -67,6 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "maintain", "Finish what others left half done: interrupted changes, lost runs, old reservations.", run_maintain
     )
     maintain.add_argument("--infinite", action="store_true", help="again and again, until it is interrupted")
+    maintain.add_argument("--dry-run", action="store_true", help="only show what it would see to")
     maintain.add_argument(
         "--maintain_interval", type=options.seconds, metavar="TIME", help="how far apart (default: MAINTAIN_INTERVAL, 2 min)"
     )
@@ -183,6 +185,15 @@ def run_orphaned(args: argparse.Namespace) -> int:
 
 
 def run_maintain(args: argparse.Namespace) -> int:
+    if args.dry_run and args.infinite:
+        raise ConflictingOptions("--dry-run and --infinite: what would be done is shown once.", hint="Leave one of them away.")
     with session.open_launchpad(args) as launchpad:
+        if args.dry_run:
+            overdue = launchpad.overdue()
+            if args.output in ("json", "yaml"):
+                output.show(overdue, args.output)
+                return 0
+            output.show_text("\n".join([*overdue, "Nothing was changed: this was a dry run."]))
+            return 0
         launchpad.maintain(infinite=args.infinite, maintain_interval=args.maintain_interval)
     return 0
