@@ -138,7 +138,7 @@ class Adding(Recording):
             for batch, _ in in_turn(insert, chain([first], prepared), at_once, lambda batch: frozenset()):
                 for one in batch:
                     added.fireworks += len(one.workflow.fws)
-                    self.done_so_far = added.fireworks
+                    self._done_so_far = added.fireworks
                     one.workflow._reassign_ids(one.new_ids)
                     yield one.new_ids
 

@@ -96,7 +96,7 @@ class Batching:
     settings: Settings
 
     if TYPE_CHECKING:  # of `Ending` and `Recording`, beside which this class always stands
-        done_so_far: int
+        _done_so_far: int
 
         def follow_up(self, launch_ids: Iterable[int], *, patience: float = 5.0) -> bool: ...
         def open_record(self, command: str, selection: str, reason: str, **more: Any) -> str: ...
@@ -144,7 +144,7 @@ class Batching:
         at_once = self.store.backend.commands_at_once if operation.independent else 1
         for ids, outcomes in in_turn(carry_out, prepared(), at_once, touched):
             report.outcomes += outcomes
-            self.done_so_far += len(ids)
+            self._done_so_far += len(ids)
             if progress:
                 progress(len(ids))
         self.close_record(report)

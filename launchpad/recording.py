@@ -42,15 +42,19 @@ class Recording:
     settings: Settings
 
     #: The id of the command that goes on now, "" for none, and how many fireworks, or workflows, of it are done.
-    under_way: str = ""
-    done_so_far: int = 0
+    _under_way: str = ""
+    _done_so_far: int = 0
+
+    def under_way(self) -> tuple[str, int]:
+        """Return the id of the command that goes on now, "" for none, and how many fireworks, or workflows, of it are done."""
+        return self._under_way, self._done_so_far
 
     def open_record(self, command: str, selection: str, reason: str, **more: Any) -> str:
         """Write into the journal that a command begins, and return the command's id."""
         record = self._new_record(command, selection, reason, more)
         records.open_record(self.store, record)
-        self.under_way, self.done_so_far = str(record["_id"]), 0
-        return self.under_way
+        self._under_way, self._done_so_far = str(record["_id"]), 0
+        return self._under_way
 
     def open_plan(self, command: str, selection: str, reason: str, **more: Any) -> str:
         """Write down what a dry run is about, and return the id of its plan."""
@@ -79,7 +83,7 @@ class Recording:
     def _close(self, rerun_id: str, counts: Mapping[str, int]) -> None:
         fields = {"state": "done", "counts": dict(counts), "ended_on": self.store.now()}
         records.update_record(self.store, rerun_id, fields)
-        self.under_way = ""
+        self._under_way = ""
 
     @contextlib.contextmanager
     def _adding(self, command: str, selection: str, reason: str) -> Iterator[Added]:
@@ -92,7 +96,7 @@ class Recording:
         except LaunchpadError:
             if not added.fireworks:
                 records.forget(self.store, [added.rerun_id])
-                self.under_way = ""
+                self._under_way = ""
                 raise
             self._close(added.rerun_id, {**dict.fromkeys(KINDS, 0), "changed": added.fireworks})
             raise
@@ -136,7 +140,7 @@ class Recording:
         report.rerun_id = record["_id"]
         fresh = {"on": self.store.now(), "owner": self.store.owner(), "user": _user(), "argv": _shown_command()}
         records.open_record(self.store, {**record, **fresh, "reason": reason or record["reason"]})
-        self.under_way, self.done_so_far = record["_id"], 0
+        self._under_way, self._done_so_far = record["_id"], 0
         for batch in plans.load(self.store, record["_id"]):
             done = plans.apply(self.store, [kept for kept, _ in batch], batch[0][1], record["_id"])
             for kept, _ in batch:
@@ -148,7 +152,7 @@ class Recording:
                     for one in kept.plan.created
                     if one.collection == WORKFLOWS and kept.plan.workflow_id in done
                 ]
-            self.done_so_far = len(report.outcomes)
+            self._done_so_far = len(report.outcomes)
         plans.forget(self.store, [record["_id"]])
         self.close_record(report)
         return report

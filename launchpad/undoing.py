@@ -52,7 +52,7 @@ class Undoing(Recording):
             if not dry_run and not report.rerun_id:
                 report.rerun_id = self.open_record("undo", record["_id"], reason, undoes=record["_id"])
             report.outcomes += self._undo_batch(applied, report)
-            self.done_so_far = len(report.outcomes)
+            self._done_so_far = len(report.outcomes)
         self.close_record(report)
         if report.rerun_id and report.changed:
             state = "partly undone" if report.moved or report.refused else "undone"

@@ -53,12 +53,12 @@ def open_launchpad(args: argparse.Namespace, *, creates: bool = False) -> Iterat
 
 def _told_of_interrupt(launchpad: LaunchPad, noun: str) -> str:
     """Return how far a command had come that is interrupted, and where more is said of what it changed."""
-    if not launchpad.under_way:
+    command_id, count = launchpad.under_way()
+    if not command_id:
         return "Interrupted."
-    count = launchpad.done_so_far
     done = f" after {count} {noun if count > 1 else noun.removesuffix('s')}" if count else ""
     return (
-        f"Interrupted{done}; what was changed stays so: see `lpad history {launchpad.under_way}`.\n"
+        f"Interrupted{done}; what was changed stays so: see `lpad history {command_id}`.\n"
         "Some more may be half done: `lpad recover` finishes them, and says how to go on or back."
     )
 
