@@ -74,9 +74,9 @@ def plan_spec_update(snapshot: Snapshot, targets: Iterable[int], modify: Callabl
 
 def check_priority(value: Any, place: str = "") -> None:
     """Raise BadDocument for what is no priority; `place` begins the sentence. A database sorts a text above all numbers."""
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**63:  # which NaN is not, either
         a_priority = f"{place} must be" if place else "A priority is"
-        raise BadDocument(f"{a_priority} a whole number of at most 64 bits, not {value!r}.")
+        raise BadDocument(f"{a_priority} a number of at most 64 bits, not {value!r}.")
 
 
 def plan_priority(snapshot: Snapshot, targets: Iterable[int], priority: int) -> Plan:
