@@ -267,12 +267,12 @@ def test_an_update_that_leaves_no_tasks_to_run_is_refused(lpad, scene, update, s
 
 
 @pytest.mark.parametrize("given", [("-u", '{"_priority": "high"}'), ("--mongo", "-u", '{"$set": {"spec._priority": true}}')])
-def test_a_priority_that_is_no_whole_number_is_refused_by_updates_and_additions(lpad, pad, scene, given):
+def test_a_priority_that_is_no_number_is_refused_by_updates_and_additions(lpad, pad, scene, given):
     scene.workflow("READY")
     result = lpad("update_fws", "-i", 1, *given)
     assert (result.status, "_priority" in scene.spec(1)) == (3, False)
     assert "is not updated: its _priority must be a number of at most 64 bits, not " in result.out
-    with pytest.raises(BadDocument, match=r"Firework -7 \(a\): its _priority must be a whole number .* not 'high'"):
+    with pytest.raises(BadDocument, match=r"Firework -7 \(a\): its _priority must be a number .* not 'high'"):
         pad.add_wf(Firework([], spec={"_priority": "high"}, name="a", fw_id=-7))
     pad.add_wf(Firework([], spec={"_priority": None}))
     assert lpad("update_fws", "-i", 1, "-u", '{"_priority": 7}').status == 0
