@@ -18,7 +18,7 @@ AT_TIMES = {
     "workflows": {"locked"},
     "launches": {"pending", "archived", "reservedtime_secs", "told", "usage"},
     "reruns": {"by", "why", "keep_budget"},
-    "rerun_entries": {"part", "part_of", "taken"},
+    "rerun_entries": {"part", "part_of", "taken", "created"},
 }
 
 
