@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from launchpad.core import stale, states
 from launchpad.core.changes import Change, Outcome, Plan
-from launchpad.core.documents import ABSENT, get_path
+from launchpad.core.documents import tolerates_failed_parents
 from launchpad.core.holds import deepest_first, exists, field_change, line
 from launchpad.core.selectiontext import shorten_ids
 from launchpad.core.snapshot import Snapshot
@@ -47,6 +47,5 @@ def _undone(snapshot: Snapshot, fw_id: int) -> list[int]:
     """Return the parents that hold a result up, were it not marked."""
     if snapshot.firework_state(fw_id) not in ENDED:
         return []
-    tolerant = get_path(snapshot.fireworks[fw_id], "spec._allow_fizzled_parents")
-    done = states.done_states(tolerant is not ABSENT and bool(tolerant))
+    done = states.done_states(tolerates_failed_parents(snapshot.fireworks[fw_id]))
     return [parent for parent in snapshot.graph.parents[fw_id] if snapshot.consult(parent) not in done]

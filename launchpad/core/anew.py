@@ -15,7 +15,7 @@ from typing import Any
 
 from launchpad.core import states
 from launchpad.core.changes import FIREWORKS, WORKFLOWS, Insert, Outcome, Plan
-from launchpad.core.documents import ABSENT, get_path, iso, put_path
+from launchpad.core.documents import ABSENT, TOLERANCE, get_path, iso, put_path
 from launchpad.core.effects import EFFECTS, RECEIVED, with_new_ids
 from launchpad.core.graph import Graph
 from launchpad.core.lineage import LINEAGE, Link, root_of
@@ -23,7 +23,6 @@ from launchpad.core.recovery import drop_recovery
 from launchpad.core.reuse import lost_action
 from launchpad.core.scopes import ALL, KEEPING
 from launchpad.core.snapshot import Snapshot
-from launchpad.core.specs import TOLERANCE
 from launchpad.core.stale import STALE, is_stale
 from launchpad.core.states import ENDED, FIZZLED, HELD, READY, RESERVED, RUNNING, WAITING
 

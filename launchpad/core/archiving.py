@@ -8,7 +8,7 @@ from typing import Any
 
 from launchpad.core import stale, states
 from launchpad.core.changes import ArchivedLaunch, Plan, RestoredLaunch
-from launchpad.core.documents import ABSENT, get_path
+from launchpad.core.documents import tolerates_failed_parents
 from launchpad.core.following import after_restoring
 from launchpad.core.holds import deepest_first, exists, field_change
 from launchpad.core.liveness import is_live, whereabouts
@@ -155,5 +155,4 @@ def _taken_up(snapshot: Snapshot, fw_id: int) -> dict[str, Any]:
 
 
 def _done_states(snapshot: Snapshot, fw_id: int) -> frozenset[str]:
-    value = get_path(snapshot.fireworks[fw_id], "spec._allow_fizzled_parents")
-    return states.done_states(value is not ABSENT and bool(value))
+    return states.done_states(tolerates_failed_parents(snapshot.fireworks[fw_id]))

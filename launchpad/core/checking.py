@@ -12,7 +12,7 @@ from typing import Any
 
 from launchpad.core import recovery, stale, states
 from launchpad.core.changes import FIREWORKS, WORKFLOWS, ArchivedLaunch, Change, Outcome, Plan
-from launchpad.core.documents import ABSENT, get_path, iso
+from launchpad.core.documents import get_path, iso, tolerates_failed_parents
 from launchpad.core.graph import Graph
 from launchpad.core.liveness import is_live
 from launchpad.core.snapshot import Snapshot
@@ -82,8 +82,7 @@ def _copies(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _tolerates(snapshot: Snapshot, fw_id: int) -> bool:
-    value = get_path(snapshot.fireworks[fw_id], "spec._allow_fizzled_parents")
-    return value is not ABSENT and bool(value)
+    return tolerates_failed_parents(snapshot.fireworks[fw_id])
 
 
 def _launches(snapshot: Snapshot, fw_id: int, run_expiration_seconds: float) -> Iterator[Finding]:

@@ -40,6 +40,9 @@ class Absent:
 
 ABSENT = Absent()
 
+#: What in a spec lets its firework begin though parents of it are FIZZLED.
+TOLERANCE = "spec._allow_fizzled_parents"
+
 
 def iso(moment: dt.datetime) -> str:
     """Write a time as FireWorks does in fireworks and launches: ISO 8601 with offset, UTC."""
@@ -73,6 +76,12 @@ def get_path(document: Mapping[str, Any], path: str) -> Any:
         else:
             return ABSENT
     return value
+
+
+def tolerates_failed_parents(firework: Mapping[str, Any]) -> bool:
+    """Tell whether a firework may begin though parents of it are FIZZLED: by the truth of the value, as FireWorks does."""
+    value = get_path(firework, TOLERANCE)
+    return value is not ABSENT and bool(value)
 
 
 def put_path(document: Document, path: str, value: Any) -> None:

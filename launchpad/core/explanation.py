@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from launchpad.core.attempts import Attempt
-from launchpad.core.documents import ABSENT, get_path
+from launchpad.core.documents import get_path, tolerates_failed_parents
 from launchpad.core.graph import Graph
 from launchpad.core.stale import STALE
 from launchpad.core.states import COMPLETED, FIZZLED, HELD, READY, RESERVED, RUNNING, WAITING, done_states
@@ -121,7 +121,7 @@ class Family:
 
 def _waiting(firework: Mapping[str, Any], family: Family) -> Explanation:
     fw_id = int(firework["fw_id"])
-    tolerant = bool(get_path(firework, "spec._allow_fizzled_parents") not in (ABSENT, None, False))
+    tolerant = tolerates_failed_parents(firework)
     mine = done_states(tolerant)
     parents = sorted(family.parents(fw_id))
     undone = [parent for parent in parents if family.states.get(parent) not in mine]

@@ -12,7 +12,7 @@ from typing import Any
 from launchpad.core import states
 from launchpad.core.actions import apply_action
 from launchpad.core.changes import Plan
-from launchpad.core.documents import ABSENT, action_of, get_path
+from launchpad.core.documents import ABSENT, action_of, get_path, tolerates_failed_parents
 from launchpad.core.draft import Draft
 from launchpad.core.recovery import drop_recovery
 from launchpad.core.snapshot import Snapshot
@@ -76,8 +76,7 @@ def _state_of(draft: Draft, fw_id: int) -> str:
 
 
 def _allows_fizzled_parents(draft: Draft, fw_id: int) -> bool:
-    value = get_path(draft.firework(fw_id), "spec._allow_fizzled_parents")
-    return value is not ABSENT and bool(value)
+    return tolerates_failed_parents(draft.firework(fw_id))
 
 
 def _tell_fizzled_parents(draft: Draft, fw_id: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from launchpad.core import recovery, scopes, stale, states
 from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Outcome, Plan
-from launchpad.core.documents import ABSENT, get_path, iso
+from launchpad.core.documents import ABSENT, get_path, iso, tolerates_failed_parents
 from launchpad.core.effects import NOTED
 from launchpad.core.explanation import Family
 from launchpad.core.liveness import RUN_EXPIRATION_SECONDS, is_live, last_heartbeat, whereabouts
@@ -305,8 +305,7 @@ class _Rerun:
         parents = self.graph.parents[fw_id]
         if any(parent in reset for parent in parents):
             return WAITING
-        allows = get_path(self.snapshot.fireworks[fw_id], "spec._allow_fizzled_parents")
-        done = states.done_states(bool(allows) and allows is not ABSENT)
+        done = states.done_states(tolerates_failed_parents(self.snapshot.fireworks[fw_id]))
         return READY if all(self.snapshot.consult(parent) in done for parent in parents) else WAITING
 
     def _skip_untouched_ready(self, accepted: list[int], reset: set[int], fresh: dict[int, str]) -> None:

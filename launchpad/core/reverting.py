@@ -14,7 +14,7 @@ from typing import Any
 from launchpad.core import stale, states
 from launchpad.core.addedfireworks import without, workflow_of
 from launchpad.core.changes import FIREWORKS, WORKFLOWS, ArchivedLaunch, Change, Insert, Outcome, Plan
-from launchpad.core.documents import ABSENT, action_of, get_path, iso, put_path
+from launchpad.core.documents import ABSENT, action_of, get_path, iso, put_path, tolerates_failed_parents
 from launchpad.core.draft import changed_fields
 from launchpad.core.effects import EFFECTS, KEEP, RECEIVED
 from launchpad.core.rerun import RerunOptions, plan_rerun
@@ -187,8 +187,7 @@ class _Reverting:
         return str(self.changes[fw_id].after["state"]) if fw_id in self.changes else self.snapshot.firework_state(fw_id)
 
     def _fresh_state(self, fw_id: int) -> str:
-        allows = get_path(self._firework(fw_id), "spec._allow_fizzled_parents")
-        done = states.done_states(allows is not ABSENT and bool(allows))
+        done = states.done_states(tolerates_failed_parents(self._firework(fw_id)))
         parents = self.graph.parents[fw_id]
         ready = all((self._state_then(n) if n in self.changes else self.snapshot.consult(n)) in done for n in parents)
         return READY if ready else WAITING

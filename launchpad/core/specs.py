@@ -9,7 +9,7 @@ from typing import Any
 
 from launchpad.core.changes import Plan
 from launchpad.core.defaultpolicy import check_policy
-from launchpad.core.documents import get_path
+from launchpad.core.documents import TOLERANCE, get_path
 from launchpad.core.draft import Draft, changed_fields
 from launchpad.core.following import followers, with_consequences
 from launchpad.core.holds import deepest_first, exists, field_change, line
@@ -22,9 +22,6 @@ from launchpad.errors import BadDocument, BadQuery
 UPDATABLE = (READY, WAITING, FIZZLED, DEFUSED, PAUSED)
 
 PRIORITY = "spec._priority"
-
-#: A field of a spec on which the state of its firework depends.
-TOLERANCE = "spec._allow_fizzled_parents"
 
 
 def plan_spec_update(snapshot: Snapshot, targets: Iterable[int], modify: Callable[[dict[str, Any]], None]) -> Plan:

@@ -8,7 +8,7 @@ from typing import Any
 
 from launchpad.core import states
 from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Outcome, Plan, RestoredLaunch
-from launchpad.core.documents import ABSENT, get_path, iso, read_time
+from launchpad.core.documents import ABSENT, TOLERANCE, get_path, iso, read_time
 from launchpad.core.following import after_restoring, followers
 from launchpad.core.redrawing import Redrawn, documents_back, drawn_back, structure_back, taken_out_again
 from launchpad.core.snapshot import Snapshot
@@ -148,8 +148,7 @@ def _state_after(snapshot: Snapshot, fw_id: int, done: Mapping[int, _Done], afte
 
 def _done_states(firework: Mapping[str, Any], what: _Done) -> frozenset[str]:
     """Return the states in which parents are done by the spec as it was."""
-    path = "spec._allow_fizzled_parents"
-    tolerant = what.before[path] if path in what.before else get_path(firework, path)
+    tolerant = what.before[TOLERANCE] if TOLERANCE in what.before else get_path(firework, TOLERANCE)
     return states.done_states(tolerant is not ABSENT and bool(tolerant))
 
 

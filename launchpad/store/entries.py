@@ -11,8 +11,7 @@ from typing import Any
 import bson
 
 from launchpad.core.changes import FIREWORKS, ArchivedLaunch, Change, Insert, Plan, RestoredLaunch
-from launchpad.core.documents import ABSENT
-from launchpad.core.specs import TOLERANCE
+from launchpad.core.documents import ABSENT, TOLERANCE
 from launchpad.core.states import READY
 from launchpad.store.backend import DeleteMany, Operation, UpdateMany
 from launchpad.store.names import ENTRIES

@@ -9,7 +9,7 @@ from typing import Any
 
 from launchpad.core import states
 from launchpad.core.changes import FIREWORKS, WORKFLOWS, Change
-from launchpad.core.documents import ABSENT, get_path
+from launchpad.core.documents import ABSENT, TOLERANCE, get_path, tolerates_failed_parents
 from launchpad.core.graph import Graph
 from launchpad.core.snapshot import MANY_STATES
 from launchpad.store.backend import Update
@@ -206,7 +206,7 @@ def _outlooks(
         asked |= {child for fw_id, state in known.items() if state == states.FIZZLED for child in children.get(fw_id, ())}
     tolerant = {
         doc["fw_id"]
-        for doc in store.by_ids(FIREWORKS, "fw_id", asked, fields={"fw_id": 1, "spec._allow_fizzled_parents": 1})
-        if get_path(doc, "spec._allow_fizzled_parents") not in (ABSENT, False, None)
+        for doc in store.by_ids(FIREWORKS, "fw_id", asked, fields={"fw_id": 1, TOLERANCE: 1})
+        if tolerates_failed_parents(doc)
     }
     return {workflow_id: _Outlook(known, graphs[workflow_id], tolerant) for workflow_id, known in all_states.items()}

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from bson import ObjectId
 
 from launchpad.core.changes import ARCHIVED_LAUNCHES, FIREWORKS, WORKFLOWS, Plan
+from launchpad.core.documents import TOLERANCE
 from launchpad.core.reuse import ACTION_LOST
 from launchpad.core.snapshot import Incomplete, Snapshot, Wanted
 from launchpad.errors import AccessDenied, NotFound
@@ -31,7 +32,7 @@ LIGHT = dict.fromkeys(
         "spec._priority",
         "spec._recovery",
         "spec._launch_dir",
-        "spec._allow_fizzled_parents",
+        TOLERANCE,
         "spec._dupefinder",
         "spec._files_in",
         "spec._files_prev",
